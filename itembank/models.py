@@ -1,0 +1,180 @@
+"""Items, their images, and the batches they came in."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from itembank.canonical import Category
+
+HASH_LENGTH = 64  # SHA-256 in hex
+
+
+class UploadBatch(models.Model):
+    """One upload: the file as it came, what the preview found, and how far the import is."""
+
+    class State(models.TextChoices):
+        CHECKING = "checking", _("Checking")
+        READY = "ready", _("Ready to confirm")
+        IMPORTING = "importing", _("Importing")
+        IMPORTED = "imported", _("Imported")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    file = models.FileField(_("file"), upload_to="uploads/%Y/%m/")
+    file_name = models.CharField(_("file name"), max_length=255)
+    images_file = models.FileField(_("images ZIP"), upload_to="uploads/%Y/%m/", blank=True)
+    state = models.CharField(_("state"), max_length=16, choices=State, default=State.CHECKING)
+    total_rows = models.PositiveIntegerField(_("rows"), default=0)
+    processed_rows = models.PositiveIntegerField(_("processed"), default=0)
+    new_count = models.PositiveIntegerField(_("new"), default=0)
+    changed_count = models.PositiveIntegerField(_("changed"), default=0)
+    unchanged_count = models.PositiveIntegerField(_("unchanged"), default=0)
+    rejected_count = models.PositiveIntegerField(_("rejected"), default=0)
+    error = models.TextField(_("error"), blank=True)
+    heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, verbose_name=_("uploaded by")
+    )
+    created_at = models.DateTimeField(_("uploaded at"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("upload")
+        verbose_name_plural = _("uploads")
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["state"], name="uploadbatch_state")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["checking", "ready", "importing", "imported", "failed", "cancelled"]),
+                name="uploadbatch_state_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.pk})"
+
+
+class UploadRow(models.Model):
+    """A row of an upload as the preview shows it: a rejected one with its reason, or a sample of what will land."""
+
+    class Outcome(models.TextChoices):
+        NEW = "new", _("New")
+        CHANGED = "changed", _("Changed")
+        UNCHANGED = "unchanged", _("Unchanged")
+        REJECTED = "rejected", _("Rejected")
+
+    batch = models.ForeignKey(UploadBatch, models.CASCADE, related_name="rows", verbose_name=_("upload"))
+    row = models.PositiveIntegerField(_("row"))
+    outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome)
+    code = models.CharField(_("item code"), max_length=64, blank=True)
+    field = models.CharField(_("field"), max_length=64, blank=True)
+    reason_code = models.CharField(_("reason code"), max_length=64, blank=True)
+    reason = models.TextField(_("reason"), blank=True)
+    raw = models.JSONField(_("row as uploaded"), default=dict)
+
+    class Meta:
+        verbose_name = _("upload row")
+        verbose_name_plural = _("upload rows")
+        ordering = ["batch", "row", "id"]
+        indexes = [models.Index(fields=["batch", "outcome", "row"], name="uploadrow_batch_outcome")]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(outcome="rejected") | ~Q(reason=""), name="uploadrow_rejection_has_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.batch_id}:{self.row}"
+
+
+class Item(models.Model):
+    """One exam item. `category`, `content_hash` and `record_hash` are derived (itembank/canonical.py)."""
+
+    class ItemCategory(models.TextChoices):
+        IMAGE = Category.IMAGE, _("With image")
+        LATEX = Category.LATEX, _("With formulas")
+        TEXT_ONLY = Category.TEXT_ONLY, _("Text only")
+
+    code = models.CharField(_("code"), max_length=64, unique=True)
+    subject = models.CharField(_("subject"), max_length=100)
+    grade = models.CharField(_("grade"), max_length=100, blank=True)
+    unit = models.CharField(_("unit"), max_length=200, blank=True)
+    item_type = models.CharField(_("item type"), max_length=40, blank=True)
+    difficulty = models.PositiveSmallIntegerField(_("difficulty"), null=True, blank=True)
+    text = models.TextField(_("text"), blank=True)
+    choices = models.JSONField(_("choices"), default=list, blank=True)
+    answer = models.TextField(_("answer"), blank=True)
+    explanation = models.TextField(_("explanation"), blank=True)
+    curriculum_code = models.CharField(_("curriculum code"), max_length=64, blank=True)
+    cognitive_level = models.CharField(_("cognitive level"), max_length=40, blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+    category = models.CharField(_("category"), max_length=16, choices=ItemCategory, editable=False)
+    content_hash = models.CharField(max_length=HASH_LENGTH, editable=False)
+    record_hash = models.CharField(max_length=HASH_LENGTH, editable=False)
+    batch = models.ForeignKey(
+        UploadBatch, models.SET_NULL, null=True, blank=True, related_name="items", verbose_name=_("upload")
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("item")
+        verbose_name_plural = _("items")
+        ordering = ["code"]
+        # One index for each filter of the admin; the primary key in second place serves its keyset pages.
+        indexes = [
+            models.Index(fields=["subject", "unit", "id"], name="item_subject_unit"),
+            models.Index(fields=["grade", "id"], name="item_grade"),
+            models.Index(fields=["unit", "id"], name="item_unit"),
+            models.Index(fields=["item_type", "id"], name="item_item_type"),
+            models.Index(fields=["difficulty", "id"], name="item_difficulty"),
+            models.Index(fields=["category", "id"], name="item_category"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=~Q(code=""), name="item_code_not_empty"),
+            models.CheckConstraint(
+                condition=Q(difficulty__isnull=True) | Q(difficulty__range=(1, 5)), name="item_difficulty_1_to_5"
+            ),
+            models.CheckConstraint(
+                condition=Q(category__in=["image", "latex", "text_only"]), name="item_category_known"
+            ),
+            models.CheckConstraint(condition=Q(content_hash__regex=r"^[0-9a-f]{64}$"), name="item_content_hash_sha256"),
+            models.CheckConstraint(condition=Q(record_hash__regex=r"^[0-9a-f]{64}$"), name="item_record_hash_sha256"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class ItemImage(models.Model):
+    """An image of an item, re-encoded and stored under its own hash."""
+
+    class Role(models.TextChoices):
+        QUESTION = "question", _("Question")
+        EXPLANATION = "explanation", _("Explanation")
+        CHOICE = "choice", _("Choice")
+
+    item = models.ForeignKey(Item, models.CASCADE, related_name="images", verbose_name=_("item"))
+    role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.QUESTION)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+    file = models.ImageField(_("file"), upload_to="items/", width_field="width", height_field="height")
+    sha256 = models.CharField(max_length=HASH_LENGTH, editable=False)
+    width = models.PositiveIntegerField(_("width"), editable=False)
+    height = models.PositiveIntegerField(_("height"), editable=False)
+
+    class Meta:
+        verbose_name = _("item image")
+        verbose_name_plural = _("item images")
+        ordering = ["item", "role", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["item", "role", "position"], name="itemimage_place_unique"),
+            models.CheckConstraint(condition=Q(sha256__regex=r"^[0-9a-f]{64}$"), name="itemimage_sha256"),
+            models.CheckConstraint(condition=Q(width__gt=0, height__gt=0), name="itemimage_size_positive"),
+            models.CheckConstraint(
+                condition=Q(role__in=["question", "explanation", "choice"]), name="itemimage_role_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} {self.role} {self.position}"

@@ -1,0 +1,14 @@
+"""Fixtures that every test may use. Services come from tests/services.py, rows from tests/factories.py."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _media_in_tmp(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Each test stores files in a folder of its own."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    yield

@@ -1,0 +1,37 @@
+"""Pytest plugin: an embedded PostgreSQL and broker of each test process's own, so that a test may kill and restart them.
+
+Loaded with `-p`, before Django's settings, which find the servers by ITEMBANK_HOME. Servers given by DATABASE_URL and
+CELERY_BROKER_URL are ignored: tests empty the database.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOME = Path(tempfile.mkdtemp(prefix="itembank-test-"))
+
+os.environ["ITEMBANK_HOME"] = str(HOME)
+for name in ("DATABASE_URL", "CELERY_BROKER_URL", "ITEMBANK_MODE", "SECRET_KEY"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def embedded_services() -> Iterator[object]:
+    from django.conf import settings
+
+    settings.EMBEDDED.start()
+    yield settings.EMBEDDED
+    settings.EMBEDDED.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(embedded_services: object) -> None:
+    """pytest-django asks for this fixture before it makes the test database."""
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
