@@ -61,14 +61,18 @@ _ATTRIBUTES = {
 _ENVIRONMENT = re.compile(r"\\begin\s*\{([^{}]*)\}")
 _ENVIRONMENTS = frozenset(name.removeprefix("\\") for name in MATRICES)
 # What latex2mathml does not know, in terms of what it does.
-_ALIASES = {"aligned": "align*", "alignedat": "align*", "gathered": "matrix", "eqnarray*": "align*"}
-_ALIAS = re.compile(r"\\(begin|end)\s*\{(aligned|alignedat|gathered|eqnarray\*)\}")
+_ENVIRONMENT_ALIASES = {"aligned": "align*", "alignedat": "align*", "gathered": "matrix", "eqnarray*": "align*"}
+_COMMAND_ALIASES = {r"\allowbreak": "", r"\overarc": r"\overparen", r"\textdollar": r"\$"}
+_ALIAS = re.compile(
+    r"\\(?P<edge>begin|end)\s*\{(?P<environment>aligned|alignedat|gathered|eqnarray\*)\}"
+    r"|\\(?:allowbreak|overarc|textdollar)(?![A-Za-z])"
+)
 # A macro that expands to itself many times over is a bomb, and an item needs no macros.
 _DEFINITION = re.compile(r"\\(?:def|newcommand|newenvironment|DeclareMathOperator)(?![A-Za-z])")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
-class _UnreadableFormula(ValueError):
+class _UnreadableFormulaError(ValueError):
     """The formula is outside of what can be shown faithfully."""
 
 
@@ -76,30 +80,36 @@ class _UnreadableFormula(ValueError):
 def to_mathml(latex: str, *, block: bool = False) -> str | None:
     """A `<math>` element safe to put into a page, or None where the formula cannot be read."""
     try:
-        source = _ALIAS.sub(lambda m: f"\\{m[1]}{{{_ALIASES[m[2]]}}}", latex.strip())
+        source = _ALIAS.sub(_in_known_terms, latex.strip())
         _check(source)
         return _serialise(convert_to_element(source, display="block" if block else "inline"))
     except Exception:  # latex2mathml raises anything, down to StopIteration and RecursionError
         return None
 
 
+def _in_known_terms(alias: re.Match[str]) -> str:
+    if environment := alias["environment"]:
+        return f"\\{alias['edge']}{{{_ENVIRONMENT_ALIASES[environment]}}}"
+    return _COMMAND_ALIASES[alias[0]]
+
+
 def _check(latex: str) -> None:
     if not latex or len(latex) > MAX_FORMULA_CHARS or _DEFINITION.search(latex):
-        raise _UnreadableFormula
+        raise _UnreadableFormulaError
     if not _ENVIRONMENTS.issuperset(_ENVIRONMENT.findall(latex)):
-        raise _UnreadableFormula
+        raise _UnreadableFormulaError
     depth = 0
     for brace in _BRACE.findall(latex):
         depth += {"{": 1, "}": -1}.get(brace, 0)
         if not 0 <= depth <= MAX_BRACE_DEPTH:
-            raise _UnreadableFormula
+            raise _UnreadableFormulaError
     if depth:
-        raise _UnreadableFormula
+        raise _UnreadableFormulaError
 
 
 def _serialise(element: Element) -> str:
     if element.tag not in _ELEMENTS:
-        raise _UnreadableFormula
+        raise _UnreadableFormulaError
     children = "".join(map(_serialise, element))
     attributes = "".join(f' {name}="{value}"' for name, value in _attributes(element).items())
     return f"<{element.tag}{attributes}>{_text(element)}{children}</{element.tag}>"
@@ -109,7 +119,7 @@ def _text(element: Element) -> str:
     raw = element.text or ""
     # An unknown command or a stray `&` comes back as it was written.
     if element.tag != "mtext" and (raw.startswith("\\") or raw == "&"):
-        raise _UnreadableFormula
+        raise _UnreadableFormulaError
     return html.escape(html.unescape(raw))
 
 

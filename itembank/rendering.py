@@ -123,6 +123,8 @@ _BODY_OF = {
     r"\(": re.compile(r"((?:[^\\]|\\[^)])*+)\\\)"),
     r"\[": re.compile(r"((?:[^\\]|\\[^\]])*+)\\\]"),
 }
+_PROSE = re.compile("[a-z]{3}|[가-힣]")
+_OPERATOR = re.compile("[=+<>^_-]")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&"))
 
 # Unicode noncharacters stand for the formulas while the text is cleaned; the source cannot hold them.
@@ -208,12 +210,16 @@ def _parts(source: str) -> Iterator[str | Formula]:
 
 
 def _is_formula(delimiter: str, body: str, following: str) -> bool:
+    if not body.strip():
+        return False
     if delimiter != "$":
-        return bool(body.strip())
-    # "$5 and $6" or "$5-$6" are prices: a space on one side only, or digits after both signs.
-    balanced = body[:1].isspace() == body[-1:].isspace()
-    price = body[:1].isdigit() and following.isdigit()
-    return bool(body.strip()) and balanced and not price and "\n\n" not in body
+        return True
+    if "\n\n" in body or (body[:1].isdigit() and following[:1].isdigit()):
+        return False  # "$5-$6"
+    if body[:1].isspace() == body[-1:].isspace() or "\\" in body:
+        return True
+    # A space on one side only: "$ 12$" and "$x=2 $" are formulas, "$5 and $6" and "5$ and 6$" are prices.
+    return not _PROSE.search(body) and (body[:1].isspace() or bool(_OPERATOR.search(body)))
 
 
 def _decoded(latex: str) -> str:
