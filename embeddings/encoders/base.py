@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from embeddings.encoders.errors import EncoderError, ItemInputError, ItemOutputError
+from embeddings.encoders.errors import EncoderError, ItemInputError, ItemOutputError, OutOfMemory
 from embeddings.encoders.packing import pack
 
 Vectors = NDArray[np.float32]
@@ -196,6 +196,8 @@ class EncoderBackend(ABC):
         has_text, has_images = bool(_clean(item.text)), bool(item.images)
         if any(image.mode != "RGB" for image in item.images):
             return "an image is not RGB; open images upright and in RGB first"
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in item.text):
+            return "the text holds half a character (a lone surrogate); type it again"
         if self.spec.modality is Modality.TEXT:
             return "" if has_text else "there is no text to encode"
         if self.spec.modality is Modality.MULTIMODAL:
@@ -218,7 +220,10 @@ class EncoderBackend(ABC):
             return np.empty((0, self.spec.dimensions), np.float32)
         with self._device_lock:
             self.load()
-            raw = self.embed(features.payload)
+            try:
+                raw = self.embed(features.payload)
+            except MemoryError as error:
+                raise OutOfMemory(str(error) or "no memory left on this machine") from error
         return checked_unit_rows(raw, (len(features), self.spec.dimensions))
 
     def encode(self, inputs: Sequence[EncoderInput], role: Role) -> Vectors:

@@ -30,9 +30,7 @@ class HashingBackend(EncoderBackend):
     def prepare(self, item: EncoderInput, role: Role) -> tuple[int, dict[str, int]]:
         text = self.instruction(role) + item.text[: self.spec.max_length].lower()
         words = [f" {word} " for word in text.split()]
-        grams = Counter(
-            word[i : i + n] for word in words for n in (1, 2, 3) for i in range(len(word) - n + 1)
-        )
+        grams = Counter(word[i : i + n] for word in words for n in (1, 2, 3) for i in range(len(word) - n + 1))
         del grams[" "]
         return len(text), dict(grams)
 
@@ -46,7 +44,5 @@ class HashingBackend(EncoderBackend):
 
     def _place(self, gram: str) -> tuple[int, int]:
         # Python's own hash() differs from process to process.
-        digest = int.from_bytes(
-            hashlib.blake2b(gram.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        )
+        digest = int.from_bytes(hashlib.blake2b(gram.encode("utf-8", "surrogatepass"), digest_size=8).digest())
         return (digest >> 1) % self.spec.dimensions, 1 if digest & 1 else -1
