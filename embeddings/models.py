@@ -218,7 +218,7 @@ class JobItem(models.Model):
 
 
 class QueryEncoding(models.Model):
-    """A query that a person waits for: written by the web process, given its vector by the worker, reused when asked again."""
+    """A query that a person waits for: written by the web process, given its vector by the worker, then reused."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     encoder = models.ForeignKey(Encoder, models.CASCADE, related_name="queries", verbose_name=_("encoder"))

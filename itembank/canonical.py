@@ -1,4 +1,4 @@
-"""What an item *is*, as pure functions: normalised text, category, and the two hashes that tell change from no change."""
+"""What an item *is*, as pure functions: normalised text, category, and the hashes that tell change from no change."""
 
 import hashlib
 import json

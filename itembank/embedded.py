@@ -3,8 +3,8 @@
 Addresses follow from the home directory alone, so that settings can name the servers without starting them, and every
 process of one home finds the same two. Servers listen on UNIX sockets only, never on an address.
 
-Lifetime: each process that uses the servers holds a shared lock on `run/users.lock`; whoever leaves last stops them. The
-kernel drops the lock of a killed process, so a crash leaves no count behind.
+Lifetime: each process that uses the servers holds a shared lock on `run/users.lock`; whoever leaves last stops them.
+The kernel drops the lock of a killed process, so a crash leaves no count behind.
 """
 
 import fcntl

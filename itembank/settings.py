@@ -9,7 +9,7 @@ import dj_database_url
 import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
 from environs import Env, validate
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from itembank.embedded import EmbeddedServices
 from itembank.secret import local_secret_key
@@ -33,7 +33,7 @@ EMBEDDED = _embedded if _embedded.postgres or _embedded.broker else None
 
 SECRET_KEY = env.str("SECRET_KEY") if PRODUCTION else env.str("SECRET_KEY", "") or local_secret_key(HOME_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS") if PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"]
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 
 # Application
 
@@ -133,7 +133,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900, "queue_order_strategy": "priority"}
 CELERY_TASK_DEFAULT_QUEUE = "cpu"
-CELERY_TASK_QUEUES = [Queue(name) for name in ("gpu.query", "gpu.batch", "cpu", "llm")]
+CELERY_TASK_QUEUES = [
+    # An exchange and a key of its own each: on a shared default key, every queue would get every message.
+    Queue(name, Exchange(name, type="direct"), routing_key=name)
+    for name in ("gpu.query", "gpu.batch", "cpu", "llm")
+]
 CELERY_TASK_ROUTES = {
     "embeddings.encode_query": {"queue": "gpu.query"},
     "embeddings.run_job": {"queue": "gpu.batch"},

@@ -16,7 +16,7 @@ _numbers = itertools.count(1)
 def make_item(**fields: Any) -> Item:
     """A saved item with its derived fields right. Without images: those come through uploads."""
     number = next(_numbers)
-    values = {
+    values: dict[str, Any] = {
         "code": f"T-{number:05d}",
         "subject": "수학",
         "grade": "중2",

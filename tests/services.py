@@ -1,4 +1,4 @@
-"""Pytest plugin: an embedded PostgreSQL and broker of each test process's own, so that a test may kill and restart them.
+"""Pytest plugin: an embedded PostgreSQL and broker of each test process's own, which a test may kill and restart.
 
 Loaded with `-p`, before Django's settings, which find the servers by ITEMBANK_HOME. Servers given by DATABASE_URL and
 CELERY_BROKER_URL are ignored: tests empty the database.
@@ -23,6 +23,7 @@ for name in ("DATABASE_URL", "CELERY_BROKER_URL", "ITEMBANK_MODE", "SECRET_KEY")
 def embedded_services() -> Iterator[object]:
     from django.conf import settings
 
+    assert settings.EMBEDDED is not None
     settings.EMBEDDED.start()
     yield settings.EMBEDDED
     settings.EMBEDDED.stop()

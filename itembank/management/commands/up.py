@@ -1,0 +1,65 @@
+"""`manage.py up`: the whole bank on one machine, until Ctrl-C."""
+
+import signal
+import socket
+import threading
+from argparse import ArgumentParser
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from itembank.processes import ChildProcess, Supervisor, beat_command, web_command, worker_command
+
+
+class Command(BaseCommand):
+    help = "Run web, workers, beat and the embedded servers together; restart what dies; Ctrl-C stops all of them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        require_free_port(host, port)
+        call_command("migrate", interactive=False, verbosity=0)
+        with Supervisor([*background_processes(), web_process(host, port)], before=ensure_servers):
+            self.stdout.write(f"http://{host}:{port}/  (Ctrl-C: stop)")
+            wait_for_stop()
+            self.stdout.write("Stopping ...")
+
+
+def background_processes(log_dir: Path | None = None) -> list[ChildProcess]:
+    """Everything but the web server."""
+    workers = [ChildProcess(f"worker-{role}", worker_command(role), log_dir) for role in ("gpu", "cpu", "llm")]
+    return [*workers, ChildProcess("beat", beat_command(), log_dir)]
+
+
+def web_process(host: str, port: int, log_dir: Path | None = None) -> ChildProcess:
+    return ChildProcess("web", web_command(host=host, port=port), log_dir)
+
+
+def ensure_servers() -> None:
+    """Start an embedded server that died; nothing where the environment names other servers."""
+    if settings.EMBEDDED is not None:
+        settings.EMBEDDED.start()
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises CommandError where another program listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(f"{host}:{port} is not free ({error.strerror}). Choose another with --port.") from error
+
+
+def wait_for_stop() -> None:
+    """Return at Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with suppress(KeyboardInterrupt):
+        stop.wait()
