@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +12,8 @@ from pgvector.django import HalfVectorField
 
 from embeddings.encoders.base import EncoderSpec, Modality
 from itembank.models import HASH_LENGTH, Item
+
+ENCODER_SLUG = RegexValidator(r"^[a-z0-9][a-z0-9+._-]*\Z", _("Use small letters, digits and + . _ -"))
 
 
 class Encoder(models.Model):
@@ -26,7 +29,7 @@ class Encoder(models.Model):
         "query_instruction", "max_length", "min_pixels", "max_pixels", "precision", "options",
     )  # fmt: skip
 
-    slug = models.SlugField(_("slug"), max_length=100, unique=True, allow_unicode=False)
+    slug = models.CharField(_("slug"), max_length=100, unique=True, validators=[ENCODER_SLUG])
     name = models.CharField(_("name"), max_length=200)
     backend = models.CharField(_("backend"), max_length=40)
     model_id = models.CharField(_("model"), max_length=200)

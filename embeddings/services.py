@@ -18,16 +18,22 @@ def get_or_create_encoder(*, preset: str) -> Encoder:
 def create_encoder(*, preset: str) -> Encoder:
     """A new encoder from a preset, with its partition; the parts of a concatenation come with it."""
     chosen = PRESETS[preset]
-    parts = [(get_or_create_encoder(preset=slug), weight) for slug, weight in chosen.parts]
+    spec = chosen.spec()
     encoder = Encoder.objects.create(
-        slug=chosen.slug, name=chosen.name, fingerprint=chosen.spec.fingerprint(), **_columns(chosen.spec)
+        slug=chosen.slug, name=str(chosen.name), fingerprint=spec.fingerprint(), **_columns(spec)
     )
     EncoderPart.objects.bulk_create(
-        EncoderPart(encoder=encoder, part=part, position=position, weight=weight)
-        for position, (part, weight) in enumerate(parts)
+        EncoderPart(encoder=encoder, part=_encoder_of(part), position=position, weight=weight)
+        for position, (part, weight) in enumerate(spec.parts)
     )
     create_partition(encoder)
     return encoder
+
+
+def _encoder_of(spec: EncoderSpec) -> Encoder:
+    """The encoder of a part: the same vector space where there is one, else a new one from its preset."""
+    existing = Encoder.objects.filter(fingerprint=spec.fingerprint()).first()
+    return existing or create_encoder(preset=next(slug for slug, preset in PRESETS.items() if preset.spec() == spec))
 
 
 @transaction.atomic

@@ -38,8 +38,8 @@ class WorkerRole:
     concurrency: int
 
 
-# The GPU worker is one process: its threads share the loaded model, and a query overtakes a job inside it. The cpu worker
-# forks, so that a parser cannot take it down.
+# The GPU worker is one process: its threads share the loaded model, and a query overtakes a job inside it. The cpu
+# worker forks, so that a parser cannot take it down.
 WORKER_ROLES: Mapping[str, WorkerRole] = {
     "gpu": WorkerRole(queues=("gpu.query", "gpu.batch"), pool="threads", concurrency=4),
     "cpu": WorkerRole(queues=("cpu",), pool="prefork", concurrency=1),
