@@ -1,8 +1,38 @@
-"""Uploads: the bytes of a file become typed drafts with row errors (pure, no database).
+"""Uploads: the bytes of a file become typed drafts with row errors. Pure: no database, nothing written.
 
-    with open_upload(path, images=None) as upload:
-        for parsed in upload.rows():            # ItemDraft | RowErrors, streaming
+Use::
+
+    with open_upload(path, images=folder_or_zip) as upload:
+        for parsed in upload.rows():  # ItemDraft | RowErrors, streaming
             ...
-            data = upload.images.read(upload.images.resolve(image.path))
-            clean = sanitise(data)              # CleanImage, or ImageError
+            for image in draft.images:
+                clean = sanitise(upload.images.read(upload.images.resolve(image.path)))
+
+A draft's paths resolve; reading and sanitising may still raise ImageError (``error.at(row, field)`` is the row
+error for it). UploadError refuses the file as a whole, on opening or, for a fault further down, between two rows.
 """
+
+from .drafts import ImageDraft, ImageError, ItemDraft, ParsedRow, RowError, RowErrors, UploadError
+from .images import ImageEntry, ImageSource
+from .limits import Limits
+from .opening import Upload, open_upload
+from .pictures import CleanImage, sanitise
+from .rows import IMAGE_FIELDS
+
+__all__ = [
+    "IMAGE_FIELDS",
+    "CleanImage",
+    "ImageDraft",
+    "ImageEntry",
+    "ImageError",
+    "ImageSource",
+    "ItemDraft",
+    "Limits",
+    "ParsedRow",
+    "RowError",
+    "RowErrors",
+    "Upload",
+    "UploadError",
+    "open_upload",
+    "sanitise",
+]

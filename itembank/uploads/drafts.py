@@ -7,12 +7,12 @@ language that is active then.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-JSONValue: TypeAlias = Union[None, bool, int, float, str, list["JSONValue"], dict[str, "JSONValue"]]
+JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 ImageRole: TypeAlias = Literal["question", "explanation", "choice"]
 
 
@@ -20,9 +20,9 @@ ImageRole: TypeAlias = Literal["question", "explanation", "choice"]
 class RowError:
     """One reason why one row, or with ``row=None`` the whole file, is refused.
 
-    ``row`` is 1-based as the user counts: sheet row in CSV and XLSX (the header is row 1), line in JSONL, place
-    in ``items`` in JSON. ``field`` is ``""`` where the row or the file as a whole is meant. ``code`` is a stable
-    slug for programs; ``message`` says what is wrong and what to do.
+    ``row`` is 1-based as the user counts: sheet row in CSV and XLSX (the header is row 1), line in JSONL,
+    place in ``items`` in JSON. ``field`` is ``""`` where the row or the file as a whole is meant. ``code`` is
+    a stable slug for programs; ``message`` says what is wrong and what to do.
     """
 
     row: int | None
@@ -33,7 +33,7 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class ImageDraft:
-    """An image that an item refers to; ``path`` is as written in the row, ``position`` counts from 0 in a role.
+    """An image that an item refers to: its ``path`` as written, its ``position`` from 0 within its role.
 
     For the role ``choice`` the position is that of the choice in ``ItemDraft.choices``.
     """
@@ -68,9 +68,9 @@ class ItemDraft:
 class RowErrors:
     """A row that may not be imported, with every reason found.
 
-    ``fields`` is the row as uploaded, for the list of rejected rows: names and values as text that PostgreSQL and
-    CSV can hold (what they cannot hold is replaced by U+FFFD). A JSONL line that does not parse is given as
-    ``{"line": start of the line}``.
+    ``fields`` is the row as uploaded, for the list of rejected rows: names and values as text that PostgreSQL
+    and CSV can hold (what they cannot hold is replaced by U+FFFD). A JSONL line that does not parse is given
+    as ``{"line": start of the line}``.
     """
 
     row: int
@@ -82,7 +82,10 @@ ParsedRow: TypeAlias = ItemDraft | RowErrors
 
 
 class UploadError(Exception):
-    """The whole file is refused. Raised on opening it, or while its rows are read: then nothing may be imported."""
+    """The whole file is refused: nothing of it may be imported.
+
+    Raised on opening, and also while rows are read, where the fault lies further down in the file.
+    """
 
     def __init__(self, *errors: RowError) -> None:
         super().__init__(*errors)
