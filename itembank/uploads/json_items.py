@@ -56,7 +56,7 @@ def _document(text: _Text) -> Iterator[RawRow]:
 def _new_key(text: _Text, seen: set[str]) -> str:
     if text.peek() != '"':
         text.refuse("Expecting property name enclosed in double quotes")
-    key, _raw, fault = text.value()
+    key, fault = text.value()
     if fault:
         raise refused(fault.code, fault.message)
     if key in seen:
@@ -82,14 +82,12 @@ def _elements(text: _Text) -> Iterator[RawRow]:
 
 
 def _row(number: int, text: _Text) -> RawRow:
-    value, raw, fault = text.value()
-    if fault:
-        start = {"line": storable(raw[:_SHOWN_CHARACTERS])}
-        return RawRow(number, start, (RowError(number, "", fault.code, fault.message),))
-    if not isinstance(value, dict):
-        error = RowError(number, "", "not-an-object", _('An item must be an object: {"id": …}.'))
-        return RawRow(number, {"line": storable(raw[:_SHOWN_CHARACTERS])}, (error,))
-    return RawRow(number, value)
+    value, fault = text.value()
+    if isinstance(value, dict):
+        return RawRow(number, value)
+    fault = fault or StrictJSONError("not-an-object", _('An item must be an object: {"id": …}.'))
+    start = storable(str(value)[:_SHOWN_CHARACTERS])
+    return RawRow(number, {"line": start}, (RowError(number, "", fault.code, fault.message),))
 
 
 class _Text:
@@ -119,15 +117,26 @@ class _Text:
             self.refuse(f"Expecting '{character}'")
         self._at += 1
 
-    def value(self) -> tuple[object, str, StrictJSONError | None]:
-        """The next value, its text, and why it is refused if it is."""
+    def value(self) -> tuple[object, StrictJSONError | None]:
+        """The next value, or its text and why it is refused."""
+        self.peek()
+        try:
+            value, end = decode_at(self._text, self._at)
+        except StrictJSONError:
+            return self._value_found_first()
+        if end == len(self._text):  # a number may go on in the next block
+            return self._value_found_first()
+        self._at = end
+        return value, None
+
+    def _value_found_first(self) -> tuple[object, StrictJSONError | None]:
         end = self._end_of_value()
         raw = self._text[self._at : end]
         self._at = end
         try:
-            return decode_at(raw, 0)[0], raw, None
+            return decode_at(raw, 0)[0], None
         except StrictJSONError as fault:
-            return None, raw, fault
+            return raw, fault
 
     def skip_value(self) -> None:
         self._at = self._end_of_value()

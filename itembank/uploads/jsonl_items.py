@@ -43,9 +43,9 @@ def _row(number: int, line: bytes) -> RawRow:
     except UnicodeDecodeError:
         message = _("The line is not UTF-8. Save the file in UTF-8.")
         return _refused(number, line, "encoding", message)
-    if not isinstance(fields, dict):
-        return _refused(number, line, "not-an-object", _('An item must be an object: {"id": …}.'))
-    return RawRow(number, fields)
+    if isinstance(fields, dict):
+        return RawRow(number, fields)
+    return _refused(number, line, "not-an-object", _('An item must be an object: {"id": …}.'))
 
 
 def _refused(number: int, line: bytes, code: str, message: StrOrPromise) -> RawRow:

@@ -105,34 +105,40 @@ class _Reading:
         )
 
     def _checked(self, field: str, value: JSONValue) -> str:
-        if value is None or value == "":
-            return ""
-        text = values.as_text(value)
+        text = value if isinstance(value, str) else values.as_text(value)
         if text is None:
             self.refuse(field, "wrong-type", _("This must be text."))
             return ""
-        return self._within_bounds(field, values.cleaned(text))
-
-    def _within_bounds(self, field: str, text: str) -> str:
-        control = values.control_character(text)
-        if control:
-            message = _("It contains the control character {character}. Remove it.")
-            self.refuse(field, "control-character", format_lazy(message, character=control))
-        limit = values.LENGTHS[field]
-        if len(text) > limit and len(text.strip()) > limit:
-            message = _("It has {length} characters; at most {limit} are possible.")
-            self.refuse(field, "too-long", format_lazy(message, length=len(text), limit=limit))
+        text = values.cleaned(text)
+        if not text.isprintable():
+            self._refuse_control_characters(field, text)
+        if len(text) > values.LENGTHS[field]:
+            self._refuse_long(field, text.strip(), values.LENGTHS[field])
         return text
 
+    def _refuse_control_characters(self, field: str, text: str) -> None:
+        character = values.control_character(text)
+        if character:
+            message = _("It contains the control character {character}. Remove it.")
+            self.refuse(field, "control-character", format_lazy(message, character=character))
+
+    def _refuse_long(self, field: str, text: str, limit: int) -> None:
+        if len(text) > limit:
+            message = _("It has {length} characters; at most {limit} are possible.")
+            self.refuse(field, "too-long", format_lazy(message, length=len(text), limit=limit))
+
     def _line(self, field: str) -> str:
-        text = self._checked(field, self._fields.get(field)).strip()
+        value = self._fields.get(field)
+        if value is None or value == "":
+            return ""
+        text = self._checked(field, value).strip()
         if "\n" in text:
             self.refuse(field, "line-break", _("It must be one line. Remove the line break."))
         return text
 
     def _text(self, field: str) -> str:
-        text = self._checked(field, self._fields.get(field))
-        return normalise_text(text) if text else ""
+        value = self._fields.get(field)
+        return "" if value is None or value == "" else normalise_text(self._checked(field, value))
 
     def _required(self, field: str) -> str:
         failures = len(self.errors)

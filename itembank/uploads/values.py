@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ LENGTHS = {
     "grade": 100,
     "unit": 200,
     "item_type": 40,
+    "difficulty": 40,
     "curriculum_code": 64,
     "cognitive_level": 40,
     "text": MAX_TEXT,
@@ -75,7 +77,7 @@ def cleaned(text: str) -> str:
 
 def control_character(text: str) -> str | None:
     """The first character of cleaned ``text`` that no field may hold, as ``U+0007``; None where all are fine."""
-    if text.isprintable() or text.replace("\n", " ").isprintable():
+    if text.replace("\n", " ").isprintable():
         return None
     found = _CONTROL.search(text)
     return f"U+{ord(found.group()):04X}" if found else None
@@ -92,6 +94,7 @@ def as_text(value: JSONValue) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+@lru_cache(maxsize=256)
 def item_type_named(name: str) -> str:
     """The slug for a known name in Korean or English; any other name as it is."""
     return _ITEM_TYPE_BY_NAME.get(_squashed(name), name)
