@@ -8,38 +8,51 @@ from pathlib import Path
 import dj_database_url
 import django_stubs_ext
 from django.utils.translation import gettext_lazy as _
-from environs import Env, validate
+from environs import validate
 from kombu import Exchange, Queue
 
 from itembank.embedded import EmbeddedServices
+from itembank.environment import deferred_env, refuse_bad_values
 from itembank.secret import local_secret_key
 
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = Env()
 
 # Environment
 
+env = deferred_env()
 MODE = env.str("ITEMBANK_MODE", "local", validate=validate.OneOf(["local", "production"]))
 PRODUCTION = MODE == "production"
 DEBUG = env.bool("DEBUG", False)
 HOME_DIR = Path(env.str("ITEMBANK_HOME", str(BASE_DIR / ".itembank"))).expanduser().resolve()
-
-_database_url = env.str("DATABASE_URL", "")
-_broker_url = env.str("CELERY_BROKER_URL", "")
-_embedded = EmbeddedServices(HOME_DIR, postgres=not _database_url, broker=not _broker_url)
-EMBEDDED = _embedded if _embedded.postgres or _embedded.broker else None
-
-SECRET_KEY = env.str("SECRET_KEY") if PRODUCTION else env.str("SECRET_KEY", "") or local_secret_key(HOME_DIR)
+STATIC_ROOT = Path(env.str("STATIC_ROOT", str(HOME_DIR / "static")))
+MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(HOME_DIR / "media")))
+DATABASE_URL = env.str("DATABASE_URL", "")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "")
+SECRET_KEY = env.str("SECRET_KEY") if PRODUCTION else env.str("SECRET_KEY", "")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS") if PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"]
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0)
+TRUST_PROXY = env.bool("TRUST_PROXY", False)
+SWEEP_SECONDS = env.int("SWEEP_SECONDS", 30, validate=validate.Range(min=1))
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+refuse_bad_values(env)
+
+# Servers that the environment does not name are embedded ones under the home directory.
+_embedded = EmbeddedServices(HOME_DIR, postgres=not DATABASE_URL, broker=not CELERY_BROKER_URL)
+EMBEDDED = _embedded if _embedded.postgres or _embedded.broker else None
+DATABASE_URL = DATABASE_URL or _embedded.database_url
+CELERY_BROKER_URL = CELERY_BROKER_URL or _embedded.broker_url
+SECRET_KEY = SECRET_KEY or local_secret_key(HOME_DIR)
 
 # Application
 
 INSTALLED_APPS = [
     "itembank",
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -53,6 +66,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "itembank.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -87,9 +101,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Database
 
-DATABASES = {
-    "default": dj_database_url.parse(_database_url or _embedded.database_url, conn_max_age=600, conn_health_checks=True)
-}
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
 
 # Language and time: Korean first, English complete
 
@@ -102,9 +114,7 @@ USE_TZ = True
 # Files: static is public, media is served to signed-in staff only (itembank/media.py)
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.str("STATIC_ROOT", str(HOME_DIR / "static")))
 MEDIA_URL = "media/"
-MEDIA_ROOT = Path(env.str("MEDIA_ROOT", str(HOME_DIR / "media")))
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -119,7 +129,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
 # Celery: messages are doorbells and may be lost, doubled or late without harm
 
-CELERY_BROKER_URL = _broker_url or _embedded.broker_url
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL  # carries "a query vector is ready", nothing that is trusted
 CELERY_RESULT_EXPIRES = 300
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
@@ -142,27 +151,54 @@ CELERY_TASK_ROUTES = {
     "embeddings.encode_query": {"queue": "gpu.query"},
     "embeddings.run_job": {"queue": "gpu.batch"},
 }
-SWEEP_SECONDS = env.int("SWEEP_SECONDS", 30, validate=validate.Range(min=1))
 CELERY_BEAT_SCHEDULE = {
     "sweep-embedding-jobs": {"task": "embeddings.sweep", "schedule": SWEEP_SECONDS},
     "sweep-uploads": {"task": "itembank.sweep_uploads", "schedule": SWEEP_SECONDS},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME_DIR / "run" / "beat-schedule")
 
+# Look of the admin
+
+UNFOLD = {
+    "SITE_TITLE": _("Itembank"),
+    "SITE_HEADER": _("Itembank"),
+    "SITE_SUBHEADER": _("Exam items and their likenesses"),
+    "SITE_SYMBOL": "library_books",
+    "SITE_URL": None,
+    "SHOW_LANGUAGES": True,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "embeddings.admin.home.home",
+    "STYLES": ["itembank.admin.assets.style"],
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.6)",
+            "100": "oklch(93.2% .032 255.6)",
+            "200": "oklch(88.2% .059 254.1)",
+            "300": "oklch(80.9% .105 251.8)",
+            "400": "oklch(70.7% .165 254.6)",
+            "500": "oklch(62.3% .214 259.8)",
+            "600": "oklch(54.6% .245 262.9)",
+            "700": "oklch(48.8% .243 264.4)",
+            "800": "oklch(42.4% .199 265.6)",
+            "900": "oklch(37.9% .146 265.5)",
+            "950": "oklch(28.2% .091 267.9)",
+        },
+    },
+    "SIDEBAR": {"navigation": "itembank.admin.navigation.sidebar"},
+}
+
 # Security
 
 SESSION_COOKIE_HTTPONLY = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 
 # Logging: one line an event on standard error
 
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
