@@ -1,6 +1,8 @@
 """Strict reading of environment variables: all bad ones at once, each with its name, its value and what is wrong."""
 
 import os
+from collections.abc import Mapping
+from typing import cast
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError
@@ -18,11 +20,12 @@ def refuse_bad_values(env: Env) -> None:
     try:
         env.seal()
     except EnvValidationError as error:
-        lines = [_describe(name, problems) for name, problems in dict(error.error_messages).items()]
+        problems = cast(Mapping[str, list[str]], error.error_messages)  # a deferred reader always gives the mapping
+        lines = [_describe(name, reasons) for name, reasons in problems.items()]
         raise ImproperlyConfigured("\n".join(["The environment cannot be used:", *lines])) from None
 
 
-def _describe(name: str, problems: list[str]) -> str:
+def _describe(name: str, reasons: list[str]) -> str:
     value = os.environ.get(name)
     shown = "not set" if value is None else "hidden" if any(word in name for word in SECRET) else repr(value)
-    return f"  {name} ({shown}): {' '.join(map(str, problems))}"
+    return f"  {name} ({shown}): {' '.join(map(str, reasons))}"
