@@ -170,8 +170,10 @@ class EmbeddedServices:
 
     def broker_running(self) -> bool:
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
-        client = redis.Redis(unix_socket_path=str(self.broker_socket))
+        client = redis.Redis(unix_socket_path=str(self.broker_socket), retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping())
         except redis.RedisError:
