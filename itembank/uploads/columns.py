@@ -13,6 +13,7 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 CHOICE_COLUMNS = tuple(f"choice_{number}" for number in range(1, 6))
+KNOWN = FIELDS | set(CHOICE_COLUMNS)
 
 _OTHER_NAMES = {
     "id": "code, item_id, item_code, 문항코드, 문항번호, 문항id, 문항아이디, 코드",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+IMAGE_BYTES = 20 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,6 @@ class Limits:
     total_bytes: int = 20 * 1024 * MIB
     ratio: int = 200
     """Unpacked to packed size of a ZIP entry of more than 1 MiB; deflate cannot exceed 1032."""
-    image_bytes: int = 20 * MIB
+    image_bytes: int = IMAGE_BYTES
     spreadsheet_bytes: int = 256 * MIB
     """All parts of an XLSX, unpacked: its shared strings are held in memory."""

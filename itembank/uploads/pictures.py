@@ -12,16 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .drafts import ImageError
+from .limits import IMAGE_BYTES, MIB
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 25_000_000
 MAX_SIDE = 16_384
 JPEG_QUALITY = 92
-_WHITE = "white"
+_JPEG_FORMATS = frozenset({"JPEG", "MPO"})  # MPO is how Pillow names a JPEG with more views in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ def sanitise(data: bytes) -> CleanImage:
     """
     if not data:
         raise ImageError("image-empty", _("The image file is empty."))
-    if len(data) > MAX_BYTES:
-        message = format_lazy(_("The image file is larger than {limit} MiB."), limit=MAX_BYTES // 2**20)
+    if len(data) > IMAGE_BYTES:
+        message = format_lazy(_("The image file is larger than {limit} MiB."), limit=IMAGE_BYTES // MIB)
         raise ImageError("image-file-too-large", message)
     with _opened(data) as image:
         _check_size(image.width, image.height)
-        kept: Literal["png", "jpg"] = "jpg" if image.format == "JPEG" else "png"
+        kept: Literal["png", "jpg"] = "jpg" if image.format in _JPEG_FORMATS else "png"
         return _encoded(_flat(_loaded(image)), kept)
 
 
@@ -84,7 +84,7 @@ def _flat(image: Image.Image) -> Image.Image:
         image = _eight_bit(image)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, _WHITE)
+        paper = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(paper, layer).convert("RGB")
     return image.convert("L" if image.mode in {"1", "L"} else "RGB")
 

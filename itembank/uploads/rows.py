@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from itembank.canonical import normalise_text
 
 from . import values
-from .columns import FIELDS, field_named
+from .columns import CHOICE_COLUMNS, FIELDS, KNOWN, field_named
 from .drafts import ImageDraft, ImageError, ItemDraft, ParsedRow, RowError
 from .raw import shown
 
@@ -65,7 +65,7 @@ def _by_field(fields: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
     """Fields under their canonical names; others keep their own. A name that is taken already is not taken over."""
     if fields.keys() <= FIELDS:
         return dict(fields)
-    result = {name: value for name, value in fields.items() if name in FIELDS}
+    result = {name: value for name, value in fields.items() if name in KNOWN}
     for name, value in fields.items():
         field = field_named(name)
         result.setdefault(name if field is None or field in result else field, value)
@@ -172,7 +172,7 @@ class _Reading:
         return level
 
     def _choices(self) -> tuple[str, ...]:
-        listed = self._fields.get("choices")
+        listed = self._listed_choices()
         if listed is None or listed == "":
             return ()
         if not isinstance(listed, list):
@@ -181,7 +181,19 @@ class _Reading:
         if len(listed) > values.MAX_CHOICES:
             message = format_lazy(_("At most {limit} choices are possible."), limit=values.MAX_CHOICES)
             self.refuse("choices", "too-many", message)
-        return tuple(normalise_text(self._checked("choices", choice)) for choice in listed)
+        return tuple(normalise_text(self._checked("choices", "" if choice is None else choice)) for choice in listed)
+
+    def _listed_choices(self) -> JSONValue:
+        listed = self._fields.get("choices")
+        if self._fields.keys() <= FIELDS:
+            return listed
+        single = [self._fields.get(name) for name in CHOICE_COLUMNS]
+        while single and (single[-1] is None or single[-1] == ""):
+            single.pop()
+        if single and listed:
+            message = _("The choices are in one column and in several. Leave one of the two empty.")
+            self.refuse("choices", "choices-twice", message)
+        return single or listed
 
     def _images(self, choices: tuple[str, ...]) -> tuple[ImageDraft, ...]:
         question = self._paths("question")
@@ -248,7 +260,7 @@ class _Reading:
         return {**metadata, **self._unknown_fields(metadata)}
 
     def _unknown_fields(self, metadata: dict[str, JSONValue]) -> dict[str, JSONValue]:
-        unknown = {name: value for name, value in self._fields.items() if name not in FIELDS}
+        unknown = {name: value for name, value in self._fields.items() if name not in KNOWN}
         for name, value in unknown.items():
             if name in metadata and metadata[name] != value:
                 message = _(

@@ -9,7 +9,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .archive import refused
-from .columns import CHOICE_COLUMNS, field_named
+from .columns import FIELDS, field_named
 from .drafts import RowError
 from .raw import RawRow, shown
 from .strict_json import StrictJSONError, decode
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 REQUIRED = ("id", "subject")
 _PATH_FIELDS = frozenset({"image_path", "explanation_image_path", "choice_image_paths"})
+_JSON_FIELDS = _PATH_FIELDS | {"metadata", "choices"}
 _PATH_SEPARATOR = "|"
+"""No file name on Windows can hold it; several paths may also come as a JSON list."""
 
 
 class Header(NamedTuple):
@@ -35,7 +37,9 @@ class Header(NamedTuple):
         filled = [None if isinstance(cell, str) and not cell.strip() else cell for cell in cells]
         if all(cell is None for cell in filled):
             return None
-        fields: dict[str, JSONValue] = dict(zip(self.names, filled, strict=False))
+        fields = {
+            name: cell for name, cell in zip(self.names, filled, strict=False) if cell is not None or name in FIELDS
+        }
         errors = [*_width_errors(number, len(self.names), filled), *_character_errors(number, fields)]
         errors += _typed(number, fields)
         return RawRow(number, fields, tuple(errors))
@@ -98,28 +102,20 @@ def _character_errors(number: int, fields: dict[str, JSONValue]) -> list[RowErro
 def _typed(number: int, fields: dict[str, JSONValue]) -> list[RowError]:
     """Gives the cells that hold more than text their type, in place."""
     errors = []
-    for name in ("metadata", "choices"):
-        cell = fields.get(name)
+    for name in _PATH_FIELDS & fields.keys():
+        cell = fields[name]
+        if isinstance(cell, str) and not _is_list(cell):
+            fields[name] = [path.strip() for path in cell.split(_PATH_SEPARATOR)]
+    for name in _JSON_FIELDS & fields.keys():
+        cell = fields[name]
         if isinstance(cell, str):
             try:
                 fields[name] = decode(cell)
             except StrictJSONError as fault:
                 errors.append(RowError(number, name, fault.code, fault.message))
-    for name in _PATH_FIELDS & fields.keys():
-        cell = fields[name]
-        if isinstance(cell, str):
-            fields[name] = [path.strip() for path in cell.split(_PATH_SEPARATOR)]
-    return errors + _join_choices(number, fields)
+    return errors
 
 
-def _join_choices(number: int, fields: dict[str, JSONValue]) -> list[RowError]:
-    cells = [fields.pop(name, None) for name in CHOICE_COLUMNS]
-    while cells and cells[-1] is None:
-        cells.pop()
-    if not cells:
-        return []
-    if fields.get("choices"):
-        message = _("The choices are in one column and in several. Leave one of the two empty.")
-        return [RowError(number, "choices", "choices-twice", message)]
-    fields["choices"] = cells
-    return []
+def _is_list(cell: str) -> bool:
+    text = cell.strip()
+    return text.startswith("[") and text.endswith("]")
