@@ -174,19 +174,24 @@ class EmbeddingJob(models.Model):
 class JobItem(models.Model):
     """The work on one item of a job: its state, its lease, and how often it failed alone."""
 
+    LARGEST_BATCH = 256
+
     class State(models.TextChoices):
         PENDING = "pending", _("Waiting")
         LEASED = "leased", _("In work")
         DONE = "done", _("Embedded")
         QUARANTINED = "quarantined", _("Quarantined")
 
-    job = models.ForeignKey(EmbeddingJob, models.CASCADE, related_name="items", verbose_name=_("job"))
+    # No index of its own: those below begin with it.
+    job = models.ForeignKey(EmbeddingJob, models.CASCADE, related_name="items", db_index=False, verbose_name=_("job"))
     item = models.ForeignKey(Item, models.CASCADE, related_name="job_items", verbose_name=_("item"))
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.PENDING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     failures_alone = models.PositiveSmallIntegerField(_("failures alone"), default=0)
     # The largest batch that may hold this row: halved when a batch with it fails, so that one bad item is cornered.
-    batch_limit = models.PositiveIntegerField(_("batch limit"), null=True, blank=True)
+    batch_limit = models.PositiveSmallIntegerField(_("batch limit"), default=LARGEST_BATCH)
+    # Handed to the model under the present lease: if the worker dies, this row is a suspect.
+    in_flight = models.BooleanField(_("in flight"), default=False)
     lease_token = models.UUIDField(null=True, blank=True)
     lease_owner = models.CharField(_("worker"), max_length=200, blank=True)
     lease_until = models.DateTimeField(_("leased until"), null=True, blank=True)
@@ -198,9 +203,10 @@ class JobItem(models.Model):
         verbose_name_plural = _("items of a job")
         ordering = ["job", "id"]
         indexes = [
-            models.Index(fields=["job", "id"], condition=Q(state="pending"), name="jobitem_pending"),
-            models.Index(fields=["job", "lease_until"], condition=Q(state="leased"), name="jobitem_leased"),
-            models.Index(fields=["job", "state"], name="jobitem_job_state"),
+            # The order of claims: rows under suspicion come last, so that they hold up nobody.
+            models.Index("job", F("batch_limit").desc(), "id", condition=Q(state="pending"), name="jobitem_pending"),
+            models.Index(fields=["lease_until"], condition=Q(state="leased"), name="jobitem_leased"),
+            models.Index(fields=["job", "state", "updated_at"], name="jobitem_progress"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["job", "item"], name="jobitem_once_a_job"),

@@ -126,14 +126,15 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('pending', 'Waiting'), ('leased', 'In work'), ('done', 'Embedded'), ('quarantined', 'Quarantined')], default='pending', max_length=16, verbose_name='state')),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
                 ('failures_alone', models.PositiveSmallIntegerField(default=0, verbose_name='failures alone')),
-                ('batch_limit', models.PositiveIntegerField(blank=True, null=True, verbose_name='batch limit')),
+                ('batch_limit', models.PositiveSmallIntegerField(default=256, verbose_name='batch limit')),
+                ('in_flight', models.BooleanField(default=False, verbose_name='in flight')),
                 ('lease_token', models.UUIDField(blank=True, null=True)),
                 ('lease_owner', models.CharField(blank=True, max_length=200, verbose_name='worker')),
                 ('lease_until', models.DateTimeField(blank=True, null=True, verbose_name='leased until')),
                 ('reason', models.TextField(blank=True, verbose_name='reason')),
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='updated at')),
                 ('item', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='job_items', to='itembank.item', verbose_name='item')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='embeddings.embeddingjob', verbose_name='job')),
+                ('job', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='embeddings.embeddingjob', verbose_name='job')),
             ],
             options={
                 'verbose_name': 'item of a job',
@@ -180,15 +181,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='jobitem',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['job', 'id'], name='jobitem_pending'),
+            index=models.Index(models.F('job'), models.OrderBy(models.F('batch_limit'), descending=True), models.F('id'), condition=models.Q(('state', 'pending')), name='jobitem_pending'),
         ),
         migrations.AddIndex(
             model_name='jobitem',
-            index=models.Index(condition=models.Q(('state', 'leased')), fields=['job', 'lease_until'], name='jobitem_leased'),
+            index=models.Index(condition=models.Q(('state', 'leased')), fields=['lease_until'], name='jobitem_leased'),
         ),
         migrations.AddIndex(
             model_name='jobitem',
-            index=models.Index(fields=['job', 'state'], name='jobitem_job_state'),
+            index=models.Index(fields=['job', 'state', 'updated_at'], name='jobitem_progress'),
         ),
         migrations.AddConstraint(
             model_name='jobitem',
