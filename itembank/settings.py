@@ -37,6 +37,9 @@ SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0)
 TRUST_PROXY = env.bool("TRUST_PROXY", False)
 SWEEP_SECONDS = env.int("SWEEP_SECONDS", 30, validate=validate.Range(min=1))
+LOADED_MODELS = env.int("ITEMBANK_LOADED_MODELS", 2, validate=validate.Range(min=1))  # at once, on one GPU slot
+# Encoder backends of your own: name=package.module:Class, separated by commas.
+ENCODER_BACKENDS: dict[str, str] = env.dict("ITEMBANK_ENCODER_BACKENDS", {})
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 refuse_bad_values(env)
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import cast
 
+from django.conf import settings
+
 from embeddings.encoders.base import EncoderBackend, EncoderSpec
 from embeddings.encoders.errors import EncoderError
 
@@ -15,18 +17,23 @@ _BACKENDS = {
 
 
 def known_backends() -> tuple[str, ...]:
-    """Names that a spec's `backend` may have, sorted."""
-    return tuple(sorted(_BACKENDS))
+    """Names that a spec's `backend` may have, sorted: the built-in ones and those of the setting ENCODER_BACKENDS."""
+    return tuple(sorted(_backends()))
 
 
 def backend_class(name: str) -> type[EncoderBackend]:
     """The class behind a backend's name. Raises EncoderError when there is none."""
-    if name not in _BACKENDS:
+    backends = _backends()
+    if name not in backends:
         raise EncoderError(f"there is no encoder backend {name!r}; there are {', '.join(known_backends())}")
-    module, attribute = _BACKENDS[name].split(":")
+    module, attribute = backends[name].split(":")
     return cast(type[EncoderBackend], getattr(import_module(module), attribute))
 
 
 def create_backend(spec: EncoderSpec) -> EncoderBackend:
     """A backend for this vector space, nothing loaded yet. Raises EncoderError for a spec it cannot serve."""
     return backend_class(spec.backend)(spec)
+
+
+def _backends() -> dict[str, str]:
+    return {**settings.ENCODER_BACKENDS, **_BACKENDS}
