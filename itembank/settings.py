@@ -36,6 +36,8 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", PRODUCTION)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0)
 TRUST_PROXY = env.bool("TRUST_PROXY", False)
+# How long a search waits for a worker to encode its query.
+QUERY_TIMEOUT_SECONDS = env.int("QUERY_TIMEOUT_SECONDS", 20, validate=validate.Range(min=1))
 SWEEP_SECONDS = env.int("SWEEP_SECONDS", 30, validate=validate.Range(min=1))
 LOADED_MODELS = env.int("ITEMBANK_LOADED_MODELS", 2, validate=validate.Range(min=1))  # at once, on one GPU slot
 # Encoder backends of your own: name=package.module:Class, separated by commas.
