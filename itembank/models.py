@@ -32,6 +32,8 @@ class UploadBatch(models.Model):
     unchanged_count = models.PositiveIntegerField(_("unchanged"), default=0)
     rejected_count = models.PositiveIntegerField(_("rejected"), default=0)
     error = models.TextField(_("error"), blank=True)
+    language = models.CharField(_("language"), max_length=8, default="ko")  # of the reasons: the uploader's
+    attempts = models.PositiveSmallIntegerField(default=0)  # of workers, since the last chunk that went through
     heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, verbose_name=_("uploaded by")
@@ -43,6 +45,7 @@ class UploadBatch(models.Model):
         verbose_name = _("upload")
         verbose_name_plural = _("uploads")
         ordering = ["-created_at", "-id"]
+        permissions = [("import_uploads", _("Can confirm and cancel uploads"))]
         indexes = [models.Index(fields=["state"], name="uploadbatch_state")]
         constraints = [
             models.CheckConstraint(
@@ -178,3 +181,19 @@ class ItemImage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} {self.role} {self.position}"
+
+
+class SanitisedImage(models.Model):
+    """What an uploaded picture became, by the hash of its bytes as they came.
+
+    A picture that comes again costs one hash, and is the same image even where a newer Pillow encodes otherwise.
+    """
+
+    source_sha256 = models.CharField(max_length=HASH_LENGTH, unique=True)
+    name = models.CharField(max_length=100)  # in the media storage
+    sha256 = models.CharField(max_length=HASH_LENGTH)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return self.name

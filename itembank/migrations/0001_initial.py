@@ -29,6 +29,8 @@ class Migration(migrations.Migration):
                 ('unchanged_count', models.PositiveIntegerField(default=0, verbose_name='unchanged')),
                 ('rejected_count', models.PositiveIntegerField(default=0, verbose_name='rejected')),
                 ('error', models.TextField(blank=True, verbose_name='error')),
+                ('language', models.CharField(default='ko', max_length=8, verbose_name='language')),
+                ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('heartbeat_at', models.DateTimeField(blank=True, null=True, verbose_name='last sign of life')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='uploaded at')),
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
@@ -38,6 +40,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'upload',
                 'verbose_name_plural': 'uploads',
                 'ordering': ['-created_at', '-id'],
+                'permissions': [('import_uploads', 'Can confirm and cancel uploads')],
             },
         ),
         migrations.CreateModel(
@@ -107,6 +110,17 @@ class Migration(migrations.Migration):
                 'ordering': ['item', 'role', 'position'],
                 'constraints': [models.UniqueConstraint(fields=('item', 'role', 'position'), name='itemimage_place_unique'), models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='itemimage_sha256'), models.CheckConstraint(condition=models.Q(('height__gt', 0), ('width__gt', 0)), name='itemimage_size_positive'), models.CheckConstraint(condition=models.Q(('role__in', ['question', 'explanation', 'choice'])), name='itemimage_role_known')],
             },
+        ),
+        migrations.CreateModel(
+            name='SanitisedImage',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('source_sha256', models.CharField(max_length=64, unique=True)),
+                ('name', models.CharField(max_length=100)),
+                ('sha256', models.CharField(max_length=64)),
+                ('width', models.PositiveIntegerField()),
+                ('height', models.PositiveIntegerField()),
+            ],
         ),
         migrations.AddIndex(
             model_name='uploadbatch',
