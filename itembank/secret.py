@@ -9,7 +9,7 @@ def local_secret_key(home: Path) -> str:
     """The key on file, made at first use. Two processes that start together agree on one."""
     path = home / "secret-key"
     home.mkdir(parents=True, exist_ok=True)
-    candidate = home / f".secret-key-{os.getpid()}"
+    candidate = home / f".secret-key-{secrets.token_hex(8)}"
     if not path.exists():
         candidate.touch(mode=0o600)
         candidate.write_text(secrets.token_urlsafe(50), encoding="ascii")
