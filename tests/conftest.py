@@ -12,3 +12,11 @@ def _media_in_tmp(settings: Any, tmp_path: Path) -> Iterator[None]:
     """Each test stores files in a folder of its own."""
     settings.MEDIA_ROOT = tmp_path / "media"
     yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(embedded_services: object) -> None:
+    """Starts the servers before pytest-django, which asks for this fixture, makes the test database.
+
+    It stands here because plugins may not override each other's fixtures.
+    """

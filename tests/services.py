@@ -29,10 +29,5 @@ def embedded_services() -> Iterator[object]:
     settings.EMBEDDED.stop()
 
 
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(embedded_services: object) -> None:
-    """pytest-django asks for this fixture before it makes the test database."""
-
-
 def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
