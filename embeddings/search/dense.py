@@ -1,0 +1,157 @@
+"""The nearest vectors of one encoder. Which way they are found is decided here, never by the planner.
+
+An HNSW index under a filter finds 44% of the neighbours where the filter does not match the query's subject, so a
+filtered search compares with every vector that passes the filter. Exact statements order by `embedding` itself: the
+index is on `embedding::halfvec(n)` and cannot be chosen for them.
+
+Statements run on Django's connection through psycopg's own cursor, with vectors as binary parameters (the ORM costs
+2-3 ms a query), and are never prepared: a prepared plan would outlive the settings it was made for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import psycopg
+from django.db import connection, transaction
+from numpy.typing import NDArray
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
+from psycopg import sql
+
+from embeddings.indexes import IndexState, index_state, uses_bits
+from embeddings.models import Encoder
+from embeddings.partitions import partition_name
+from embeddings.search.types import Filters
+
+Vector = NDArray[np.float32]
+
+SMALL_K = 10
+HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 100, 200
+BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
+
+
+class Route(StrEnum):
+    INDEX = "index"
+    EXACT = "exact"
+    EXACT_FILTERED = "exact-filtered"
+    BITS = "bits"
+
+
+class Neighbour(NamedTuple):
+    """`score` is the cosine; `stale` says that the item was edited after it was embedded."""
+
+    item_id: int
+    code: str
+    score: float
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearestQuery:
+    """The `k` items nearest to `vector`, leaving out the item `without`."""
+
+    vector: Vector
+    filters: Filters
+    k: int
+    without: int | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        lists = {name: list(values) for name, values in self.filters.as_dict().items()}
+        return {**lists, "query": HalfVector(self.vector), "k": self.k, "without": self.without or 0}
+
+
+def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:
+    """Neighbours by (score descending, code ascending in code point order), and the route that found them."""
+    route = choose_route(encoder, query.filters, exact=exact)
+    rows = _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(encoder, query.k))
+    return [Neighbour(item_id, code, 1 - distance, stale) for item_id, code, distance, stale in rows], route
+
+
+def choose_route(encoder: Encoder, filters: Filters, *, exact: bool = False) -> Route:
+    if filters:
+        return Route.EXACT_FILTERED
+    if exact or index_state(encoder) is not IndexState.READY:
+        return Route.EXACT
+    return Route.BITS if uses_bits(encoder) else Route.INDEX
+
+
+def stored_vector(encoder: Encoder, item_id: int) -> Vector | None:
+    """The item's vector (float32), or None where it has none."""
+    statement = sql.SQL("SELECT embedding FROM {table} WHERE item_id = %(item)s").format(table=_table(encoder))
+    rows = _run(statement, {"item": item_id})
+    return HalfVector.from_binary(rows[0][0]).to_numpy().astype(np.float32) if rows else None
+
+
+def has_vectors(encoder: Encoder) -> bool:
+    return bool(_run(sql.SQL("SELECT EXISTS (SELECT FROM {table})").format(table=_table(encoder)), {})[0][0])
+
+
+def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Composed:
+    """A query for (item id, code, distance, stale). Ties at the cut are all fetched before codes decide."""
+    nearest_rows = {
+        Route.INDEX: (
+            "SELECT item_id, content_hash, embedding::halfvec({size}) <=> %(query)s::halfvec({size}) AS distance "
+            "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
+        ),
+        Route.EXACT: (
+            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance "
+            "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
+        ),
+        Route.EXACT_FILTERED: (
+            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance "
+            "FROM {table} WHERE item_id IN (SELECT id FROM itembank_item WHERE {condition}) AND item_id <> %(without)s "
+            "ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
+        ),
+        Route.BITS: (
+            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance FROM ("
+            "SELECT item_id, content_hash, embedding FROM {table} WHERE item_id <> %(without)s "
+            "ORDER BY binary_quantize(embedding)::bit({size}) <~> binary_quantize(%(query)s::halfvec)::bit({size}) "
+            "LIMIT {candidates}) AS candidate"
+        ),
+    }[route]
+    statement = (
+        f"WITH nearest AS MATERIALIZED ({nearest_rows}) "  # noqa: S608 - names and literals below are quoted by psycopg
+        "SELECT item_id, item.code, distance, nearest.content_hash <> item.content_hash "
+        "FROM nearest JOIN itembank_item AS item ON item.id = item_id "
+        'ORDER BY distance, item.code COLLATE "C" LIMIT %(k)s'
+    )
+    return sql.SQL(statement).format(
+        table=_table(encoder),
+        size=sql.Literal(encoder.dimensions),
+        candidates=sql.Literal(_candidates(encoder, query.k)),
+        condition=_condition(query.filters),
+    )
+
+
+def _condition(filters: Filters) -> sql.Composed:
+    return sql.SQL(" AND ").join(
+        sql.SQL("{} = ANY({})").format(sql.Identifier(name), sql.Placeholder(name)) for name in filters.as_dict()
+    )
+
+
+def _candidates(encoder: Encoder, k: int) -> int:
+    if uses_bits(encoder):
+        return BIT_CANDIDATES if k <= SMALL_K else BIT_CANDIDATES_LARGE_K
+    return HNSW_CANDIDATES if k <= SMALL_K else HNSW_CANDIDATES_LARGE_K
+
+
+def _table(encoder: Encoder) -> sql.Identifier:
+    return sql.Identifier(partition_name(encoder))
+
+
+def _run(
+    statement: sql.Composed, parameters: dict[str, Any], *, candidates: int = HNSW_CANDIDATES
+) -> Sequence[tuple[Any, ...]]:
+    """Rows in binary. Iterative scans make up for rows that the index finds and the statement leaves out."""
+    with transaction.atomic(), connection.cursor() as outer, connection.wrap_database_errors:
+        outer.execute(
+            "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true), "
+            "set_config('jit', 'off', true)",
+            [str(candidates)],
+        )
+        with psycopg.Cursor(cast("psycopg.Connection[tuple[Any, ...]]", outer.connection)) as cursor:
+            cursor.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
+            return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()

@@ -1,0 +1,152 @@
+"""From what a person asks to a query vector. The web process loads no model: a worker encodes, and the row tells.
+
+The vector comes back through the database and not as a task's result: messages may be lost, and Celery's result client
+is not safe for the threads of a web server.
+"""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from django.conf import settings
+from django.utils.translation import gettext as _
+from kombu.exceptions import OperationalError
+from PIL import Image
+
+from embeddings.encoders.base import EncoderInput, Modality, Role
+from embeddings.encoders.errors import EncoderError, ItemError
+from embeddings.encoders.registry import backend_class, create_backend
+from embeddings.models import Encoder, QueryEncoding
+from embeddings.search.dense import Vector
+from embeddings.search.types import SearchError
+from itembank.celery import app
+from itembank.uploads.drafts import ImageError
+from itembank.uploads.pictures import sanitise
+
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.002, 0.05
+
+EncodeQuery = Callable[[QueryEncoding], None]
+"""Gives the row its vector or its error, or raises SearchError."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryContent:
+    """What the encoder will see: cleaned text, sanitised image; at least one of them. `notes` say what was left out."""
+
+    text: str
+    image: bytes | None
+    notes: tuple[str, ...] = ()
+
+
+def query_content(encoder: Encoder, *, text: str, image: bytes | None) -> QueryContent:
+    """The parts of the query that this encoder can use. Raises SearchError: none remains, or the image is broken."""
+    text = text.replace("\x00", " ").strip()
+    clean = _sanitised(image) if image else None
+    if encoder.modality == Modality.TEXT:
+        return _without_image(encoder, text, clean)
+    if encoder.modality == Modality.IMAGE and not backend_class(encoder.backend).text_queries:
+        return _without_text(encoder, text, clean)
+    return QueryContent(text, clean)
+
+
+def query_vector(encoder: Encoder, content: QueryContent, *, encode: EncodeQuery) -> Vector:
+    """The query's unit vector (float32), from an earlier search where there was one. Raises SearchError."""
+    row, _created = QueryEncoding.objects.get_or_create(
+        encoder=encoder, digest=_digest(encoder, content), defaults={"text": content.text, "image": content.image}
+    )
+    if row.embedding is None:
+        if row.error:  # what failed then may work now
+            QueryEncoding.objects.filter(pk=row.pk).update(error="")
+        encode(row)
+        row.refresh_from_db(fields=["embedding", "error"])
+    if row.embedding is None:
+        raise _failed(row.error)
+    return np.asarray(row.embedding, np.float32)
+
+
+def encode_on_worker(row: QueryEncoding) -> None:
+    """Ring the GPU worker and wait until the row has its answer; QUERY_TIMEOUT_SECONDS at most."""
+    seconds = settings.QUERY_TIMEOUT_SECONDS
+    try:
+        app.send_task("embeddings.encode_query", args=[str(row.pk)], queue="gpu.query", expires=seconds)
+    except OperationalError as error:
+        raise SearchError(
+            "broker-silent", _("The message broker does not answer. Start it (manage.py up starts all).")
+        ) from error
+    deadline, pause = time.monotonic() + seconds, FIRST_POLL_SECONDS
+    while not _answered(row):
+        if time.monotonic() > deadline:
+            raise SearchError(
+                "worker-silent",
+                _(
+                    "No GPU worker answered within %(seconds)s seconds. Start one with “manage.py worker gpu” "
+                    "(manage.py up starts all)."
+                )
+                % {"seconds": seconds},
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, LAST_POLL_SECONDS)
+
+
+def encode_in_process(row: QueryEncoding) -> None:
+    """Encode with a model loaded into this process: for commands on a machine without a worker, never for the web."""
+    image = (_opened(row.image),) if row.image else ()
+    try:
+        vectors = create_backend(row.encoder.spec()).encode([EncoderInput(row.text, image)], Role.QUERY)
+    except ItemError as error:
+        raise _failed(error.reason) from error
+    except EncoderError as error:
+        raise _failed(str(error)) from error
+    QueryEncoding.objects.filter(pk=row.pk).update(embedding=vectors[0].tolist())
+
+
+def _answered(row: QueryEncoding) -> bool:
+    return QueryEncoding.objects.filter(pk=row.pk).exclude(embedding=None, error="").exists()
+
+
+def _digest(encoder: Encoder, content: QueryContent) -> str:
+    image = hashlib.sha256(content.image).hexdigest() if content.image else ""
+    return hashlib.sha256(json.dumps([encoder.fingerprint, content.text, image]).encode()).hexdigest()
+
+
+def _sanitised(image: bytes) -> bytes:
+    try:
+        return sanitise(image).data
+    except ImageError as error:
+        raise SearchError("broken-image", str(error.message)) from error
+
+
+def _opened(image: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(image)).convert("RGB")
+
+
+def _without_image(encoder: Encoder, text: str, image: bytes | None) -> QueryContent:
+    if not text:
+        raise SearchError(
+            "encoder-needs-text",
+            _("The encoder %(encoder)s reads text only. Enter text, or choose an encoder that reads images.")
+            % {"encoder": encoder.slug},
+        )
+    notes = (_("The image was ignored: the encoder %(encoder)s reads text only.") % {"encoder": encoder.slug},)
+    return QueryContent(text, None, notes if image else ())
+
+
+def _without_text(encoder: Encoder, text: str, image: bytes | None) -> QueryContent:
+    if not image:
+        raise SearchError(
+            "encoder-needs-image",
+            _("The encoder %(encoder)s reads images only. Add an image, or choose an encoder that reads text.")
+            % {"encoder": encoder.slug},
+        )
+    notes = (_("The text was ignored: the encoder %(encoder)s reads images only.") % {"encoder": encoder.slug},)
+    return QueryContent("", image, notes if text else ())
+
+
+def _failed(reason: str) -> SearchError:
+    return SearchError(
+        "encoding-failed", _("The query could not be encoded: %(reason)s.") % {"reason": reason.rstrip(".")}
+    )

@@ -1,0 +1,60 @@
+"""Vector spaces of any size, filled without a model."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embeddings.encoders.base import EncoderSpec, Modality
+from embeddings.models import Encoder
+from embeddings.partitions import create_partition, load_vectors
+from itembank.models import Item
+
+_numbers = itertools.count(1)
+
+Vectors = NDArray[np.float32]
+
+
+def make_space(dimensions: int, *, modality: Modality = Modality.TEXT) -> Encoder:
+    """An encoder of that size with an empty partition."""
+    spec = EncoderSpec(
+        backend="hashing", model_id="test", revision=str(next(_numbers)), modality=modality, dimensions=dimensions
+    )
+    fields = {name: getattr(spec, name) for name in Encoder.SPEC_FIELDS} | {"options": {}}
+    slug = f"space-{spec.revision}"
+    encoder = Encoder.objects.create(slug=slug, name=slug, fingerprint=spec.fingerprint(), **fields)
+    create_partition(encoder)
+    return encoder
+
+
+def make_items(count: int, **fields: Any) -> list[Item]:
+    """Many plausible text items at once, codes in order."""
+    first = next(_numbers)
+    hashes = [hashlib.sha256(f"{first}/{number}".encode()).hexdigest() for number in range(count)]
+    return Item.objects.bulk_create(
+        Item(
+            **{"subject": "수학", "grade": "중2", "unit": "일차함수", "difficulty": 3, "category": "text_only"}
+            | fields,
+            code=f"S{first:04d}-{number:05d}",
+            text=f"{first}번째 묶음의 {number}번째 문항",
+            content_hash=digest,
+            record_hash=digest,
+        )
+        for number, digest in enumerate(hashes)
+    )
+
+
+def fill(encoder: Encoder, items: Sequence[Item], vectors: Vectors) -> None:
+    load_vectors(encoder, ((item.pk, item.content_hash, vector) for item, vector in zip(items, vectors, strict=True)))
+
+
+def clustered(count: int, dimensions: int, *, seed: int = 0) -> Vectors:
+    """Unit rows around a common mean and a centre for each thirty, as embeddings of similar items are."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(max(1, count // 30), dimensions)) + random.normal(size=dimensions) * 0.5
+    rows = centres[random.integers(len(centres), size=count)] + random.normal(size=(count, dimensions)) * 0.6
+    unit: Vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
