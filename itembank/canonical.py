@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-LATEX = re.compile(r"\$\$.+?\$\$|(?<!\\)\$[^$\n]+(?<!\\)\$|\\\(.+?\\\)|\\\[.+?\\\]", re.DOTALL)
+from itembank.formulas import Formula, split_formulas
 
 
 class Category(StrEnum):
@@ -26,8 +25,8 @@ def normalise_text(text: str) -> str:
 
 
 def has_latex(text: str) -> bool:
-    """Whether the text holds a closed LaTeX formula in one of `$..$`, `$$..$$`, `\\(..\\)`, `\\[..\\]`."""
-    return ("$" in text or "\\" in text) and LATEX.search(text) is not None
+    """Whether the text holds a LaTeX formula, as `split_formulas` finds them."""
+    return ("$" in text or "\\" in text) and any(isinstance(part, Formula) for part in split_formulas(text))
 
 
 def category(*, text: str, choices: Iterable[str], has_image: bool) -> Category:

@@ -7,13 +7,13 @@ the rest is cleaned with nh3 to a short allow-list, and the formulas come back a
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import nh3
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from itembank.formulas import Formula, split_formulas
 from itembank.mathml import to_mathml
 
 MAX_TEXT_CHARS = 50_000
@@ -116,17 +116,6 @@ _MARKUP = re.compile(
 _BREAK = re.compile(rf"</?(?:{_any_of(_BLOCK_TAGS)}|br)(?![a-z0-9])[^<>]*+>", re.IGNORECASE)
 _NEWLINES_AROUND_BREAK = re.compile(rf"\n*+({_BREAK.pattern})\n*+")
 
-_OPENING = re.compile(r"\\[\\$(\[]|\$\$?")
-_BODY_OF = {
-    "$": re.compile(r"((?:[^\\$]|\\.)*+)\$", re.DOTALL),
-    "$$": re.compile(r"((?:[^\\$]|\\.|\$(?!\$))*+)\$\$", re.DOTALL),
-    r"\(": re.compile(r"((?:[^\\]|\\[^)])*+)\\\)"),
-    r"\[": re.compile(r"((?:[^\\]|\\[^\]])*+)\\\]"),
-}
-_PROSE = re.compile("[a-z]{3}|[가-힣]")
-_OPERATOR = re.compile("[=+<>^_-]")
-_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&"))
-
 # Unicode noncharacters stand for the formulas while the text is cleaned; the source cannot hold them.
 _MARK = re.compile("\ufdd0([0-9]+)\ufdd1")
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufdd0\ufdd1]")
@@ -138,15 +127,6 @@ _RENDERED = nh3.Cleaner(
     attribute_filter=lambda _tag, _name, value: value if re.fullmatch("[1-9][0-9]?", value) else None,
 )
 _STRIPPED = nh3.Cleaner(tags=set())
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """A formula of a text: `latex` without its delimiters, `source` with them."""
-
-    latex: str
-    source: str
-    block: bool
 
 
 def render_text(source: str) -> SafeString:
@@ -181,51 +161,13 @@ def _cut_formulas(source: str) -> tuple[str, list[Formula]]:
     """The text with a mark in place of each formula, and the formulas in order."""
     pieces: list[str] = []
     formulas: list[Formula] = []
-    for part in _parts(source):
+    for part in split_formulas(source):
         if isinstance(part, str):
             pieces.append(part)
         else:
             pieces.append(f"\ufdd0{len(formulas)}\ufdd1")
             formulas.append(part)
     return "".join(pieces), formulas
-
-
-def _parts(source: str) -> Iterator[str | Formula]:
-    position = 0
-    unclosed: set[str] = set()  # delimiters without a closing one from here on; searching again is quadratic
-    while opening := _OPENING.search(source, position):
-        yield source[position : opening.start()]
-        delimiter, position = opening[0], opening.end()
-        found = None
-        if delimiter in _BODY_OF and delimiter not in unclosed:
-            found = _BODY_OF[delimiter].match(source, position)
-            if found is None:
-                unclosed.add(delimiter)
-        if found and _is_formula(delimiter, found[1], source[found.end() : found.end() + 1]):
-            position = found.end()
-            yield Formula(_decoded(found[1]), delimiter + found[0], block=delimiter in {"$$", r"\["})
-        else:
-            yield "$" if delimiter == r"\$" else delimiter
-    yield source[position:]
-
-
-def _is_formula(delimiter: str, body: str, following: str) -> bool:
-    if not body.strip():
-        return False
-    if delimiter != "$":
-        return True
-    if "\n\n" in body or (body[:1].isdigit() and following[:1].isdigit()):
-        return False  # "$5-$6"
-    if body[:1].isspace() == body[-1:].isspace() or "\\" in body:
-        return True
-    # A space on one side only: "$ 12$" and "$x=2 $" are formulas, "$5 and $6" and "5$ and 6$" are prices.
-    return not _PROSE.search(body) and (body[:1].isspace() or bool(_OPERATOR.search(body)))
-
-
-def _decoded(latex: str) -> str:
-    for entity, character in _ENTITIES:
-        latex = latex.replace(entity, character)
-    return latex
 
 
 def _escape_less_than(text: str) -> str:
