@@ -2,8 +2,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from itembank.media import serve_media, serve_thumbnail
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("media/thumbnails/<int:pk>/<int:size>/", serve_thumbnail, name="thumbnail"),
+    path("media/<path:path>", serve_media, name="media"),
+    path("admin/", include("embeddings.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,5 @@
+"""The pages of the bank. Importing the package registers them."""
+
+from itembank.admin import accounts, items
+
+__all__ = ["accounts", "items"]

@@ -1,0 +1,82 @@
+"""The bank's items."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from itembank.admin.base import ModelAdmin
+from itembank.admin.filters import ChoicesDropdownFilter, value_filter
+from itembank.admin.forms import ItemForm
+from itembank.models import Item
+from itembank.services import save_item
+from itembank.templatetags.items import excerpt, first_image, thumbnail
+
+FACETS = ("subject", "grade", "unit", "item_type", "difficulty", "category")
+
+
+@admin.register(Item)
+class ItemAdmin(ModelAdmin[Item]):
+    form = ItemForm
+    list_display = ("picture", "code", "start_of_text", *FACETS)
+    list_display_links = ("picture", "code", "start_of_text")
+    list_filter = (*map(value_filter, FACETS[:-1]), ("category", ChoicesDropdownFilter))
+    search_fields = ("code", "text")
+    search_help_text = _("The beginning of a code, or words of the text")
+    ordering = ("code",)
+    sortable_by = ("code", "difficulty")
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_sheet = True
+    list_fullwidth = True
+    change_form_outer_before_template = "itembank/item_page.html"
+    warn_unsaved_form = True
+    fieldsets = (
+        (_("Question"), {"fields": ("code", "text", "choices", "answer", "explanation")}),
+        (
+            _("Classification"),
+            {
+                "fields": (
+                    ("subject", "grade"),
+                    ("unit", "item_type"),
+                    ("difficulty", "cognitive_level"),
+                    "curriculum_code",
+                    "metadata",
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
+        return super().get_queryset(request).prefetch_related("images")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Item], search_term: str
+    ) -> tuple[QuerySet[Item], bool]:
+        """By the beginning of the code, which has an index; where no code begins so, by words of the text."""
+        words = search_term.replace("\x00", "").split()
+        if not words:
+            return queryset, False
+        by_code = queryset.filter(code__startswith=" ".join(words))
+        if by_code.exists():
+            return by_code, False
+        for word in words:
+            queryset = queryset.filter(text__icontains=word)
+        return queryset, False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
+        return ("code",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Item, form: ModelForm[Item], change: bool) -> None:
+        save_item(item=obj)
+
+    @admin.display(description=_("image"))
+    def picture(self, item: Item) -> SafeString | str:
+        return thumbnail(first_image(item)) or "–"
+
+    @admin.display(description=_("text"))
+    def start_of_text(self, item: Item) -> SafeString:
+        return format_html('<span class="ib-excerpt">{}</span>', excerpt(item.text) or "–")

@@ -1,0 +1,57 @@
+"""What the bank holds, as pages ask it: counts and the values to filter by. Fast also at 176,443 items."""
+
+from dataclasses import dataclass, fields
+
+from django.db import connection
+from django.db.models import Count
+
+from itembank.models import Item
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How many items the bank holds, by category."""
+
+    image: int = 0
+    latex: int = 0
+    text_only: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.image + self.latex + self.text_only
+
+
+def item_counts() -> ItemCounts:
+    return ItemCounts(**dict(Item.objects.order_by().values_list("category").annotate(Count("pk"))))
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOptions:
+    """The values that occur in the bank, sorted; without the empty one."""
+
+    subject: list[str]
+    grade: list[str]
+    unit: list[str]
+    item_type: list[str]
+    difficulty: list[int]
+
+
+# A loose index scan: one probe a value, where DISTINCT reads every row.
+_VALUES = """
+WITH RECURSIVE value(v) AS (
+    (SELECT {column} FROM itembank_item ORDER BY {column} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {column} FROM itembank_item WHERE {column} > v ORDER BY {column} LIMIT 1)
+    FROM value WHERE v IS NOT NULL
+)
+SELECT coalesce(array_agg(v ORDER BY v), '{{}}') FROM value WHERE v IS NOT NULL AND v::text <> ''
+"""
+
+
+def filter_options() -> FilterOptions:
+    """All the options in one query."""
+    columns = [field.name for field in fields(FilterOptions)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join(f"({_VALUES.format(column=column)})" for column in columns))
+        (row,) = cursor.fetchall()
+    return FilterOptions(*row)
