@@ -10,6 +10,7 @@ import tempfile
 import unicodedata
 import zipfile
 import zlib
+from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -71,10 +72,11 @@ class Archive:
 
     def open_seekable(self, name: str) -> BinaryIO:
         """As ``open``, by way of an unnamed temporary file."""
-        copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
-        with self.open(name) as stream:
+        with ExitStack() as on_failure, self.open(name) as stream:
+            copy: BinaryIO = on_failure.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(stream, copy, MIB)
-        copy.seek(0)
+            copy.seek(0)
+            on_failure.pop_all()
         return copy
 
     def _checked_entries(self) -> dict[str, zipfile.ZipInfo]:

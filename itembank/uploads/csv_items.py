@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 def read_csv(stream: BinaryIO, limits: Limits) -> Iterator[RawRow]:
     """The rows as a spreadsheet numbers them: the header is row 1, a cell with line breaks is still one row.
 
-    Reads the stream twice (first for its encoding), so it must be seekable.
+    Reads the stream twice (first for its encoding), so it must be seekable; closes it.
     """
     encoding = _encoding(stream)
     stream.seek(0)
-    lines = io.TextIOWrapper(stream, encoding, newline="")
-    rows = _numbered(lines)
-    header = parse_header(next(rows, (1, []))[1], limits)
-    for number, cells in rows:
-        row = header.row(number, cells)
-        if row:
-            yield row
+    with io.TextIOWrapper(stream, encoding, newline="") as lines:
+        rows = _numbered(lines)
+        header = parse_header(next(rows, (1, []))[1], limits)
+        for number, cells in rows:
+            row = header.row(number, cells)
+            if row:
+                yield row
 
 
 def _numbered(lines: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from django.utils.text import format_lazy
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLANK = " \t\r\n"
+_NUMBER_TAIL = re.compile(r"[0-9.eE+-]*")
 _SHOWN_CHARACTERS = 2000
 
 
@@ -50,7 +52,8 @@ def _document(text: _Text) -> Iterator[RawRow]:
                 text.refuse("Trailing comma")
     text.expect("}")
     if "items" not in seen:
-        raise refused("items-missing", _('The file has no list “items”. Write {"items": [ … ]}, or a list.'))
+        message = _('The file has no list “items”. Write {"items": [ … ]}, or name it .jsonl if each line is an item.')
+        raise refused("items-missing", message)
 
 
 def _new_key(text: _Text, seen: set[str]) -> str:
@@ -124,7 +127,7 @@ class _Text:
             value, end = decode_at(self._text, self._at)
         except StrictJSONError:
             return self._value_found_first()
-        if end == len(self._text):  # a number may go on in the next block
+        if self._may_go_on(end):
             return self._value_found_first()
         self._at = end
         return value, None
@@ -159,9 +162,13 @@ class _Text:
                 if not self._grow():
                     self.refuse(error.msg, error.pos)
             else:
-                # A number may go on in the next block; nothing else can.
-                if end < len(self._text) or not self._grow():
+                if not self._may_go_on(end) or not self._grow():
                     return end
+
+    def _may_go_on(self, end: int) -> bool:
+        """Whether the value that ends here may be the start of a number that the next block ends."""
+        tail = _NUMBER_TAIL.match(self._text, end)
+        return tail is not None and tail.end() == len(self._text)
 
     def _grow(self) -> bool:
         """Reads at least as much again as is pending; false at the end of the file."""

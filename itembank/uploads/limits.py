@@ -22,5 +22,7 @@ class Limits:
     ratio: int = 200
     """Unpacked to packed size of a ZIP entry of more than 1 MiB; deflate cannot exceed 1032."""
     image_bytes: int = IMAGE_BYTES
+    sheet_rows: int = 1_048_576
+    """As many as a spreadsheet program can have."""
     spreadsheet_bytes: int = 256 * MIB
     """All parts of an XLSX, unpacked: its shared strings are held in memory."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _Cells: TypeAlias = "tuple[Cell | MergedCell, ...]"
 
 SHEET_NAMES = ("items", "문항")
-MAX_ROWS = 1_048_576
 _CELL_ERRORS = frozenset({"#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"})
 
 
@@ -48,9 +47,11 @@ def read_xlsx(stream: BinaryIO, limits: Limits) -> Iterator[RawRow]:
         width = len(header.names) + 1
         if formulas:
             with closing(_workbook(stream, data_only=False)) as source:
-                yield from _rows_with_formulas(header, _cells(sheet, width), _cells(_sheet(source), width))
+                yield from _rows_with_formulas(
+                    header, _cells(sheet, width, limits), _cells(_sheet(source), width, limits)
+                )
         else:
-            yield from _rows(header, _cells(sheet, width))
+            yield from _rows(header, _cells(sheet, width, limits))
 
 
 def _checked_parts(stream: BinaryIO, limits: Limits) -> bool:
@@ -99,10 +100,11 @@ def _sheet(book: Workbook) -> Worksheet:
     return cast("Worksheet", sheet)  # it has the methods of one, as far as they are used here
 
 
-def _cells(sheet: Worksheet, width: int) -> Iterator[_Cells]:
+def _cells(sheet: Worksheet, width: int, limits: Limits) -> Iterator[_Cells]:
     for number, cells in enumerate(sheet.iter_rows(min_row=2, max_col=width), start=2):
-        if number > MAX_ROWS:
-            raise refused("xlsx-too-many-rows", _("A sheet has at most 1,048,576 rows."))
+        if number > limits.sheet_rows:
+            message = _("The sheet has more than {limit} rows. Split it.")
+            raise refused("xlsx-too-many-rows", format_lazy(message, limit=limits.sheet_rows))
         yield cells
 
 
