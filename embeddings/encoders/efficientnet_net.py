@@ -89,13 +89,18 @@ def _blocks(channels: int) -> list[_Block]:
 
 
 def load_lite0(path: str) -> EfficientNetLite0:
-    """The network with the weights at `path`, ready to run. Raises RuntimeError when a weight lacks or is left over."""
+    """The network with the weights at `path`, made fast. Raises RuntimeError when a weight lacks or is left over."""
+    network = load_lite0_as_published(path)
+    _make_fast(network)
+    return network
+
+
+def load_lite0_as_published(path: str) -> EfficientNetLite0:
+    """The same, batch norms unfolded."""
     weights = torch.load(path, map_location="cpu", weights_only=True)
     network = EfficientNetLite0()
     network.load_state_dict({name: w for name, w in weights.items() if not name.startswith("_fc.")}, strict=True)
-    network.eval()
-    _make_fast(network)
-    return network
+    return network.eval()
 
 
 def _make_fast(network: EfficientNetLite0) -> None:

