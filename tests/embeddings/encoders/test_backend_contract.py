@@ -104,11 +104,9 @@ def _load_in_child(backend: EncoderBackend, writer: "multiprocessing.connection.
         writer.send(str(error))
 
 
-def test_wrong_dimensions_in_the_spec_are_refused(backend: EncoderBackend) -> None:
-    if backend.spec.backend == "hashing":
-        pytest.skip("hashing has whatever dimensions the spec says")
+def test_wrong_dimensions_in_the_spec_are_refused(model_backend: EncoderBackend) -> None:
     with pytest.raises(EncoderError, match="dimensions"):
-        create_backend(replace(backend.spec, dimensions=7)).load()
+        create_backend(replace(model_backend.spec, dimensions=7)).load()
 
 
 def test_an_item_without_what_the_space_needs_is_named_and_refused(backend: EncoderBackend) -> None:
@@ -121,10 +119,8 @@ def test_an_item_without_what_the_space_needs_is_named_and_refused(backend: Enco
     assert "no" in caught.value.reason or "neither" in caught.value.reason
 
 
-def test_text_after_a_nul_still_counts(backend: EncoderBackend) -> None:
-    if backend.spec.modality is Modality.IMAGE:
-        pytest.skip("reads no text")
-    with_nul, without, other = backend.encode(
+def test_text_after_a_nul_still_counts(reading_backend: EncoderBackend) -> None:
+    with_nul, without, other = reading_backend.encode(
         [EncoderInput(text) for text in ("원의 넓이\x00삼각형의 둘레", "원의 넓이 삼각형의 둘레", "원의 넓이")],
         Role.DOCUMENT,
     )
@@ -144,11 +140,9 @@ def test_a_very_long_text_is_cut_to_the_limit(backend: EncoderBackend, text: str
     assert np.isfinite(backend.forward(features)).all()
 
 
-def test_the_start_of_a_long_text_is_what_counts(backend: EncoderBackend) -> None:
-    if backend.spec.modality is Modality.IMAGE:
-        pytest.skip("reads no text")
+def test_the_start_of_a_long_text_is_what_counts(reading_backend: EncoderBackend) -> None:
     start = "삼각형의 세 내각의 크기의 합은 얼마인가? " * 400
-    whole, cut = backend.encode([EncoderInput(start + "끝" * 20_000), EncoderInput(start)], Role.DOCUMENT)
+    whole, cut = reading_backend.encode([EncoderInput(start + "끝" * 20_000), EncoderInput(start)], Role.DOCUMENT)
     assert whole @ cut > 0.999
 
 
