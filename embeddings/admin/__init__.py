@@ -1,0 +1,5 @@
+"""The pages of vectors and searches. Importing the package registers them."""
+
+from embeddings.admin import encoders, items, jobs
+
+__all__ = ["encoders", "items", "jobs"]

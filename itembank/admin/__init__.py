@@ -1,5 +1,5 @@
 """The pages of the bank. Importing the package registers them."""
 
-from itembank.admin import accounts, items
+from itembank.admin import accounts, items, uploads
 
-__all__ = ["accounts", "items"]
+__all__ = ["accounts", "items", "uploads"]

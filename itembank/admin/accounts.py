@@ -1,11 +1,12 @@
 """Users and groups in the bank's look."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
+from django.forms import ModelForm
 
 from itembank.admin.base import ModelAdmin
 
@@ -20,7 +21,7 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin[User], ModelAdmin[User]):
-    form: ClassVar[Any] = UserChangeForm
+    form = cast("type[ModelForm[User]]", UserChangeForm)
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 

@@ -12,8 +12,16 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         _entry(request, _("Home"), "home", "admin:index"),
         _entry(request, _("Search"), "search", "item-search", "embeddings.search_items"),
         _entry(request, _("Items"), "description", "admin:itembank_item_changelist", "itembank.view_item"),
+        _entry(
+            request, _("Uploads"), "upload_file", "admin:itembank_uploadbatch_changelist", "itembank.view_uploadbatch"
+        ),
     ]
-    engines: list[dict[str, Any]] = [
+    engines = [
+        _entry(request, _("Encoders"), "hub", "admin:embeddings_encoder_changelist", "embeddings.view_encoder"),
+        _entry(
+            request, _("Jobs"), "progress_activity", "admin:embeddings_embeddingjob_changelist",
+            "embeddings.view_embeddingjob",
+        ),
     ]  # fmt: skip
     people = [
         _entry(request, _("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
