@@ -13,7 +13,7 @@ import psutil
 from django.db import connection
 from psycopg import sql
 
-from embeddings.models import Encoder
+from embeddings.models import EmbeddingJob, Encoder
 from embeddings.partitions import partition_name
 
 logger = logging.getLogger(__name__)
@@ -60,12 +60,23 @@ def index_state(encoder: Encoder) -> IndexState:
 
 def wants_index(encoder: Encoder) -> bool:
     """Whether the encoder has so many vectors that searches should use an index."""
-    statement = sql.SQL("SELECT count(*) >= {least} FROM (SELECT FROM {table} LIMIT {least}) AS some").format(
+    statement = sql.SQL("SELECT count(*) >= {least} FROM (SELECT FROM {table} LIMIT {least}) AS first_rows").format(
         least=sql.Literal(INDEX_MIN_ROWS), table=sql.Identifier(partition_name(encoder))
     )
     with connection.cursor() as cursor:
         cursor.execute(statement.as_string(cursor.connection))
         return bool(cursor.fetchone()[0])
+
+
+def encoders_to_index() -> list[Encoder]:
+    """Encoders that need an index built or repaired now. One with a running job waits: an index slows its writes."""
+    idle = Encoder.objects.exclude(jobs__state=EmbeddingJob.State.RUNNING)
+    return [encoder for encoder in idle if _needs_build(encoder)]
+
+
+def _needs_build(encoder: Encoder) -> bool:
+    state = index_state(encoder)
+    return state is IndexState.INVALID or (state is IndexState.NONE and wants_index(encoder))
 
 
 def build_index(encoder: Encoder) -> IndexState:

@@ -1,0 +1,105 @@
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from embeddings import indexes
+from embeddings.indexes import IndexState, build_index, drop_index, encoders_to_index, index_name, index_state
+from embeddings.models import EmbeddingJob, Encoder
+from embeddings.search.dense import Route, choose_route
+from embeddings.search.types import Filters
+from tests.embeddings.spaces import clustered, fill, make_items, make_space
+
+
+def filled_space(count: int = 50) -> Encoder:
+    space = make_space(8)
+    fill(space, make_items(count), clustered(count, 8))
+    return space
+
+
+def break_index(space: Encoder) -> None:
+    """What a build that was killed leaves behind."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", [index_name(space)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_goes_from_none_to_ready_and_back() -> None:
+    space = filled_space()
+    assert index_state(space) is IndexState.NONE
+    assert build_index(space) is IndexState.READY
+    assert index_state(space) is IndexState.READY
+    drop_index(space)
+    assert index_state(space) is IndexState.NONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_index_is_noticed_not_used_and_built_again() -> None:
+    space = filled_space()
+    build_index(space)
+    break_index(space)
+
+    assert index_state(space) is IndexState.INVALID
+    assert choose_route(space, Filters()) is Route.EXACT
+    assert encoders_to_index() == [space]
+
+    assert build_index(space) is IndexState.READY
+    assert choose_route(space, Filters()) is Route.INDEX
+    assert encoders_to_index() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_vectors_want_an_index_and_few_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "INDEX_MIN_ROWS", 40)
+    few, many = filled_space(39), filled_space(40)
+    assert encoders_to_index() == [many]
+    build_index(many)
+    assert encoders_to_index() == []
+    assert index_state(few) is IndexState.NONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_is_not_built_under_a_running_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "INDEX_MIN_ROWS", 40)
+    space = filled_space(40)
+    job = EmbeddingJob.objects.create(encoder=space)
+    assert encoders_to_index() == []
+    job.state = EmbeddingJob.State.COMPLETED
+    job.save()
+    assert encoders_to_index() == [space]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_builder_steps_back() -> None:
+    space, states = filled_space(), []
+
+    def build_elsewhere() -> None:
+        states.append(build_index(space))
+        connection.close()
+
+    with indexes._only_builder(space):
+        other = threading.Thread(target=build_elsewhere)
+        other.start()
+        other.join()
+    assert states == [IndexState.BUILDING]
+    assert index_state(space) is IndexState.NONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_build_inside_a_transaction_is_refused_before_it_starts() -> None:
+    space = filled_space()
+    with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
+        build_index(space)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_build_leaves_the_session_as_it_was() -> None:
+    space = filled_space()
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW maintenance_work_mem")
+        before = cursor.fetchone()
+        build_index(space)
+        cursor.execute("SHOW maintenance_work_mem")
+        assert cursor.fetchone() == before
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        assert cursor.fetchone() == (0,)
