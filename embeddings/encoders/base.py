@@ -12,12 +12,13 @@ import json
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
 import numpy as np
+from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -193,23 +194,23 @@ class EncoderBackend(ABC):
 
     def rejection(self, item: EncoderInput, role: Role = Role.DOCUMENT) -> str:
         """Why the item cannot be encoded in this space; empty when it can."""
-        has_text, has_images = bool(_clean(item.text)), bool(item.images)
+        has_text, has_images = any(_visible(item.text)), bool(item.images)
         if any(image.mode != "RGB" for image in item.images):
-            return "an image is not RGB; open images upright and in RGB first"
+            return _("an image is not RGB; open images upright and in RGB first")
         if any(0xD800 <= ord(character) <= 0xDFFF for character in item.text):
-            return "the text holds half a character (a lone surrogate); type it again"
+            return _("the text holds half a character (a lone surrogate); type it again")
         if self.spec.modality is Modality.TEXT:
-            return "" if has_text else "there is no text to encode"
+            return "" if has_text else _("there is no text to encode")
         if self.spec.modality is Modality.MULTIMODAL:
-            return "" if has_text or has_images else "there is neither text nor an image to encode"
+            return "" if has_text or has_images else _("there is neither text nor an image to encode")
         if has_images or (self.text_queries and role is Role.QUERY and has_text):
             return ""
-        return "there is no image, and this encoder encodes images only"
+        return _("there is no image, and this encoder encodes images only")
 
     def preprocess(self, inputs: Sequence[EncoderInput], role: Role) -> Features:
         """Inputs -> features, on the CPU. Raises ItemInputError for the first input it cannot encode."""
         entries = [self._prepare_checked(index, item, role) for index, item in enumerate(inputs)]
-        return Features(tuple(cost for cost, _ in entries), tuple(payload for _, payload in entries))
+        return Features(tuple(entry[0] for entry in entries), tuple(entry[1] for entry in entries))
 
     def forward(self, features: Features) -> Vectors:
         """Features -> (n, dimensions) float32 with rows of norm 1, in one pass; one thread at a time.
@@ -253,8 +254,8 @@ class EncoderBackend(ABC):
         if found != self.spec.dimensions:
             self.release_model()
             raise EncoderError(
-                f"{self.spec.model_id} gives {found} dimensions, the encoder says {self.spec.dimensions}; "
-                f"make an encoder with dimensions={found}"
+                _("%(model)s gives %(found)d dimensions, the encoder says %(stated)d; make an encoder with %(found)d")
+                % {"model": self.spec.model_id, "found": found, "stated": self.spec.dimensions}
             )
 
     def _check_process(self) -> None:
@@ -271,12 +272,17 @@ def checked_unit_rows(raw: NDArray[np.floating[Any]], shape: tuple[int, int]) ->
         raise EncoderError(f"the model returned vectors of shape {raw.shape}, expected {shape}")
     rows = raw.astype(np.float64)
     for index in np.flatnonzero(~np.isfinite(rows).all(axis=1)):
-        raise ItemOutputError(int(index), "the model returned NaN or infinity")
+        raise ItemOutputError(int(index), _("the model returned NaN or infinity"))
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     for index in np.flatnonzero(norms == 0):
-        raise ItemOutputError(int(index), "the model returned a zero vector")
+        raise ItemOutputError(int(index), _("the model returned a zero vector"))
     unit: Vectors = (rows / norms).astype(np.float32)
     return unit
+
+
+def _visible(text: str) -> Iterator[bool]:
+    # Zero-width characters alone would all get the vector of an empty text.
+    return (character.isprintable() and not character.isspace() for character in text)
 
 
 def _clean(text: str) -> str:

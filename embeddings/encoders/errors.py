@@ -1,5 +1,7 @@
 """What can go wrong in an encoder, told apart by what the caller should do about it."""
 
+from django.utils.translation import gettext as _
+
 
 class EncoderError(Exception):
     """Anything an encoder refuses or fails to do; the message says what is wrong and what to do."""
@@ -28,3 +30,8 @@ class OutOfMemory(EncoderError):  # noqa: N818  # the name that the devices them
 
 class ModelUnavailable(EncoderError):  # noqa: N818  # a state of the installation, met by every item alike
     """Weights, library or server are missing; the message names the command that mends it."""
+
+
+def missing_package(name: str, install: str) -> str:
+    """The message for a package that will not import; `install` is what pip should install."""
+    return _("%(name)s is not installed; run: pip install %(install)s") % {"name": name, "install": install}

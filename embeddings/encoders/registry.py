@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import cast
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import EncoderBackend, EncoderSpec
 from embeddings.encoders.errors import EncoderError
@@ -25,7 +26,10 @@ def backend_class(name: str) -> type[EncoderBackend]:
     """The class behind a backend's name. Raises EncoderError when there is none."""
     backends = _backends()
     if name not in backends:
-        raise EncoderError(f"there is no encoder backend {name!r}; there are {', '.join(known_backends())}")
+        raise EncoderError(
+            _("there is no encoder backend “%(name)s”; there are %(known)s")
+            % {"name": name, "known": ", ".join(known_backends())}
+        )
     module, attribute = backends[name].split(":")
     return cast(type[EncoderBackend], getattr(import_module(module), attribute))
 

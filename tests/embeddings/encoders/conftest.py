@@ -1,9 +1,11 @@
 """One loaded backend a preset for all contract tests: loading torch costs seconds."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
 import pytest
+from django.utils import translation
 from PIL import Image, ImageDraw
 
 from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Modality
@@ -11,6 +13,12 @@ from embeddings.encoders.presets import PRESETS
 from embeddings.encoders.registry import create_backend
 
 SLUGS = sorted(PRESETS)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
 
 
 @cache

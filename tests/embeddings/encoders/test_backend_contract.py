@@ -111,7 +111,7 @@ def test_wrong_dimensions_in_the_spec_are_refused(model_backend: EncoderBackend)
 
 def test_an_item_without_what_the_space_needs_is_named_and_refused(backend: EncoderBackend) -> None:
     good = samples(backend.spec.modality)[0]
-    lacking = EncoderInput(" \x00 ") if backend.spec.modality is not Modality.IMAGE else EncoderInput("text only")
+    lacking = EncoderInput(" \x00 \u200b") if backend.spec.modality is not Modality.IMAGE else EncoderInput("text only")
     assert not backend.accepts(lacking)
     with pytest.raises(ItemInputError) as caught:
         backend.preprocess([good, lacking], Role.DOCUMENT)

