@@ -51,7 +51,7 @@ def moles_from_mass(rng: Random) -> Draft:
     MOLE, "text", 2, "적용",
     "화학식량이 {molar}인 {name} {mass} g에 들어 있는 {name}의 양은 몇 몰인가?",
     "{pupil:이/가} {name} {mass} g을 준비하였다. {name}의 화학식량이 {molar}일 때, 준비한 {name}의 양(mol)을 구하시오.",
-    "실험에 {name} {n} mol이 필요하여 {mass} g을 저울로 재었다. 같은 방법으로 {name} {mass2} g을 재었다면 이것은 몇 몰인가? (단, 화학식량은 {molar}이다.)",
+    "{pupil:이/가} 저울로 {name} {mass} g을 재었다. {name}의 화학식량이 {molar}일 때, 몇 몰을 잰 것인가?",
     explanation="질량을 화학식량으로 나누면 되므로 {answer}이다.",
 )  # fmt: skip
 def moles_in_words(rng: Random) -> Draft:
@@ -59,7 +59,7 @@ def moles_in_words(rng: Random) -> Draft:
     n = rng.randint(1, 40) / 10
     mass = round(n * molar, 2)
     answer = numeric(rng, n, 2 * n, round(1 / n, 2), n / 2, unit="몰", step=0.5)
-    return draft(answer, name=name, molar=molar, mass=mass, mass2=mass, n=n)
+    return draft(answer, name=name, molar=molar, mass=mass)
 
 
 @family(
@@ -171,7 +171,7 @@ def counted_particles(rng: Random) -> Draft:
     "양성자 수가 {protons}, 중성자 수가 {neutrons}인 원자가 전자 {lost}개를 {did} 이온이 되었다. 이 이온의 전자 수는?",
     "어떤 원자는 양성자 {protons}개와 중성자 {neutrons}개로 이루어진 원자핵을 가진다. 이 원자가 전자 {lost}개를 {did} 생긴 이온에 들어 있는 전자는 몇 개인지 구하시오.",
     "원자핵에 양성자 {protons}개, 중성자 {neutrons}개가 있는 원자가 전자 {lost}개를 {did} 이온으로 되었을 때, 전자의 수는?",
-    explanation="원자의 전자 수는 양성자 수 {protons}와 같으므로 이온의 전자 수는 {answer}이다.",
+    explanation="원자의 전자 수는 양성자 수 {protons:과/와} 같으므로 이온의 전자 수는 {answer}이다.",
 )  # fmt: skip
 def electrons_of_ion(rng: Random) -> Draft:
     protons, lost, gains = rng.randint(6, 56), rng.randint(1, 3), rng.random() < 0.5
@@ -185,7 +185,7 @@ def electrons_of_ion(rng: Random) -> Draft:
     ISOTOPES, "figure", 3, "적용",
     "그림은 {pupil:이/가} 조사한 원소 X의 동위 원소의 존재 비율(%)이다. X의 평균 원자량은? (단, 원자량은 질량수와 같다.)",
     "{pupil:이/가} 조사한 원소 X의 동위 원소는 두 가지이며 존재 비율(%)이 그림과 같다. X의 평균 원자량을 구하시오. (단, 원자량은 질량수와 같다.)",
-    "질량수가 {low}와 {high}인 두 동위 원소의 존재 비율을 나타낸 그림을 보고 평균 원자량을 구하면 얼마인가?",
+    "질량수가 {low:과/와} {high}인 두 동위 원소의 존재 비율을 나타낸 그림을 보고 평균 원자량을 구하면 얼마인가?",
     explanation="{low}×{share}/100+{high}×{rest}/100={answer}이다.",
 )  # fmt: skip
 def average_mass_from_bars(rng: Random) -> Draft:

@@ -51,7 +51,7 @@ def distance_from_seismogram(rng: Random) -> Draft:
     r"지표면에서 기온이 ${t}\,^\circ\mathrm{{C}}$, 이슬점이 ${dew}\,^\circ\mathrm{{C}}$인 공기 덩어리의 상승 응결 고도 $H$는? (단, $H=125(T-T_d)$이다.)",
     r"상승 응결 고도는 $$H=125(T-T_d)\ \mathrm{{(m)}}$$로 구한다. 지표에서 $T={t}\,^\circ\mathrm{{C}}$, $T_d={dew}\,^\circ\mathrm{{C}}$일 때 $H$를 구하시오.",
     r"기온 \({t}\,^\circ\mathrm{{C}}\), 이슬점 \({dew}\,^\circ\mathrm{{C}}\)인 공기가 산을 타고 올라가 구름이 만들어지기 시작하는 높이는? (단, \(H=125(T-T_d)\)를 이용한다.)",
-    explanation=r"$125\times({t}-{dew})=${answer}이다.",
+    explanation=r"$125\times({t}-{dew})={value}$이다.",
 )  # fmt: skip
 def condensation_height(rng: Random) -> Draft:
     dew, gap = rng.randint(0, 44) / 2, rng.randint(4, 40) / 2
@@ -79,11 +79,11 @@ def rising_air(rng: Random) -> Draft:
     r"포화 수증기량이 ${full}\,\mathrm{{g/kg}}$인 기온에서 공기 $1\,\mathrm{{kg}}$에 수증기가 ${held}\,\mathrm{{g}}$ 들어 있다. 이 공기의 상대 습도는?",
     r"\[\text{{상대 습도}}(\%)=\frac{{\text{{실제 수증기량}}}}{{\text{{포화 수증기량}}}}\times 100\] 실제 수증기량이 ${held}\,\mathrm{{g/kg}}$, 포화 수증기량이 ${full}\,\mathrm{{g/kg}}$일 때, 상대 습도를 구하시오.",
     r"어느 교실의 공기 \(1\,\mathrm{{kg}}\)에는 수증기가 \({held}\,\mathrm{{g}}\) 있고, 이 기온에서의 포화 수증기량은 \({full}\,\mathrm{{g/kg}}\)이다. 교실의 상대 습도는?",
-    explanation=r"$\frac{{{held}}}{{{full}}}\times 100=${answer}이다.",
+    explanation=r"$\frac{{{held}}}{{{full}}}\times 100={value}$이다.",
 )  # fmt: skip
 def relative_humidity(rng: Random) -> Draft:
     full, right = rng.randint(10, 80) / 2, rng.randint(4, 19) * 5
-    answer = numeric(rng, right, 100 - right, right / 2, 100, unit=r"\,\%", tex=True, step=5)
+    answer = numeric(rng, right, 100 - right, right / 2, 100, unit=r"\,\%", tex=True, step=5, most=100)
     return draft(answer, full=full, held=round(full * right / 100, 3))
 
 
@@ -139,7 +139,7 @@ def summer_share(rng: Random) -> Draft:
     r"연주 시차가 $p={p}''$인 별까지의 거리 $d$는?",
     r"별까지의 거리는 $d=\frac{{1}}{{p}}\,(\mathrm{{pc}})$이다. 연주 시차가 ${p}''$인 별까지의 거리를 구하시오.",
     r"{name:이/가} 관측한 별의 연주 시차는 \({p}''\)이다. 이 별까지의 거리는 몇 \(\mathrm{{pc}}\)인가?",
-    explanation=r"$\frac{{1}}{{{p}}}=${answer}이다.",
+    explanation=r"$\frac{{1}}{{{p}}}={value}$이다.",
 )  # fmt: skip
 def parallax_distance(rng: Random) -> Draft:
     d = rng.choice((2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 64, 80, 100, 125, 160, 200, 250, 400, 500))
@@ -166,7 +166,7 @@ def brightness_ratio(rng: Random) -> Draft:
     r"허블 상수가 $H_0={h}\,\mathrm{{km/s/Mpc}}$일 때, 거리가 ${d}\,\mathrm{{Mpc}}$인 외부 은하의 후퇴 속도는?",
     r"$v=H_0 d$에서 $H_0={h}\,\mathrm{{km/s/Mpc}}$, $d={d}\,\mathrm{{Mpc}}$이다. 이 은하의 후퇴 속도 $v$를 구하시오.",
     r"우리은하로부터 \({d}\,\mathrm{{Mpc}}\) 떨어진 은하가 허블-르메트르 법칙에 따라 멀어진다. 허블 상수가 \({h}\,\mathrm{{km/s/Mpc}}\)이면 후퇴 속도는?",
-    explanation=r"${h}\times{d}=${answer}이다.",
+    explanation=r"${h}\times{d}={value}$이다.",
 )  # fmt: skip
 def recession_speed(rng: Random) -> Draft:
     h, d = rng.randint(65, 76), rng.randint(2, 300)

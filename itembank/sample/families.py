@@ -80,10 +80,10 @@ def family(
     return register
 
 
-def draft(answer: Answer, figure: Figure | None = None, **values: Number | str) -> Draft:
-    """A `Draft` whose templates may use `values`, and the right answer as `answer`."""
+def draft(answer: Answer, figure: Figure | None = None, /, **values: Number | str) -> Draft:
+    """A `Draft` whose templates may use `values`, the right `answer`, and inside of a formula its `value`."""
     told = {name: Word(value if isinstance(value, str) else shown(value)) for name, value in values.items()}
-    return Draft({"answer": Word(answer.right), **told}, answer, figure)
+    return Draft({"answer": Word(answer.right), "value": Word(answer.right.strip("$")), **told}, answer, figure)
 
 
 def numeric(
@@ -112,7 +112,8 @@ def shown(value: Number) -> str:
 
 
 def _label(value: Number, unit: str) -> str:
-    return shown(value) + unit
+    number = shown(value)
+    return f"({number}){unit}" if "/" in number and unit.startswith("π") else number + unit
 
 
 def _tex_label(value: Number, unit: str) -> str:
@@ -138,6 +139,23 @@ def _term(coefficient: int, power: int, variable: str) -> str:
     symbol = "" if power == 0 else variable if power == 1 else f"{variable}^{power}"
     size = "" if abs(coefficient) == 1 and power else str(abs(coefficient))
     return ("-" if coefficient < 0 else "+") + size + symbol
+
+
+def shift(start: int, variable: str = "x") -> str:
+    """The variable counted from `start`: `shift(3)` is `x-3`."""
+    return f"{variable}{-start:+d}" if start else variable
+
+
+def square(a: int, p: int, q: int) -> str:
+    """A quadratic with its vertex in the open: `square(-1, 2, 3)` is `-(x-2)^2+3`."""
+    factor = {1: "", -1: "-"}.get(a, str(a))
+    base = f"({shift(p)})" if p else "x"
+    return f"{factor}{base}^2" + (f"{q:+d}" if q else "")
+
+
+def in_text(formula: str) -> str:
+    """A simple formula for plain text, its squares as `²`."""
+    return formula.replace("^2", "²")
 
 
 def nonzero(rng: Random, low: int, high: int) -> int:

@@ -5,13 +5,21 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from random import Random
 
-from itembank.sample import chemistry, earth_science, high_mathematics, life_science, middle_mathematics, physics
+from itembank.sample import (
+    chemistry,
+    earth_science,
+    high_mathematics,
+    life_science,
+    middle_mathematics,
+    physics,
+    plane_figures,
+)
 from itembank.sample.families import FAMILIES, Family, Form
 from itembank.sample.figures.canvas import Figure
 from itembank.sample.korean import Word
 
 # The import registers the families; the order of these modules is the order of the catalogue.
-SUBJECT_MODULES = (middle_mathematics, high_mathematics, physics, chemistry, life_science, earth_science)
+SUBJECT_MODULES = (middle_mathematics, plane_figures, high_mathematics, physics, chemistry, life_science, earth_science)
 
 Row = dict[str, object]
 """An item in the upload format."""
@@ -51,7 +59,7 @@ def _generate(items: int, seed: int, forms: tuple[Form, ...]) -> Iterator[Sample
     rng = Random()
     for index in range(items):
         turn, form = divmod(index, len(forms))
-        rng.seed(f"{seed}/{index}")
+        rng.seed(seed << 32 | index)
         yield _item(_scheduled(forms[form], turn, seed), rng, f"S{seed}-{index:06d}")
 
 

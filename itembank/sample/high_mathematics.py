@@ -5,7 +5,7 @@
 from fractions import Fraction
 from random import Random
 
-from itembank.sample.families import Concept, Draft, draft, family, nonzero, numeric, polynomial
+from itembank.sample.families import Concept, Draft, draft, family, in_text, nonzero, numeric, polynomial, shift, square
 from itembank.sample.figures.canvas import SECOND, Canvas, Figure
 from itembank.sample.figures.plots import Axes, padded
 
@@ -19,18 +19,29 @@ ARITHMETIC = Concept("수학", "고2", "수열", "등차수열", "12대수03-02"
 GEOMETRIC = Concept("수학", "고2", "수열", "등비수열", "12대수03-03")
 
 
+def _factors(p: int, q: int) -> str:
+    """The product of two linear factors with the roots `p` and `q`."""
+    return "".join(f"({shift(root)})" if root else "x" for root in (p, q))
+
+
 @family(
     EXTREMUM, "latex", 3, "적용",
     "이차함수 $y={function}$의 {kind}은?",
-    "함수 $f(x)={function}$이 $x=p$에서 {kind} $q$를 가질 때, $q$의 값을 구하시오.",
+    "함수 $f(x)={function}$의 {kind}을 $q$라 할 때, $q$의 값을 구하시오.",
     r"실수 전체의 집합에서 정의된 이차함수 \(f(x)={function}\)의 {kind}은 얼마인가?",
-    explanation="$y={a}(x-({p}))^2+({q})$이므로 $x={p}$에서의 {kind}은 {answer}이다.",
+    explanation="$y={vertex}$이므로 $x={p}$에서의 {kind}은 {answer}이다.",
 )  # fmt: skip
 def quadratic_extremum(rng: Random) -> Draft:
     a, p, q = nonzero(rng, -4, 4), nonzero(rng, -6, 6), rng.randint(-12, 12)
     c = a * p * p + q
     kind = "최솟값" if a > 0 else "최댓값"
-    return draft(numeric(rng, q, c, -q, p, tex=True), function=polynomial(a, -2 * a * p, c), kind=kind, a=a, p=p, q=q)
+    return draft(
+        numeric(rng, q, c, -q, p, tex=True),
+        function=polynomial(a, -2 * a * p, c),
+        kind=kind,
+        vertex=square(a, p, q),
+        p=p,
+    )
 
 
 @family(
@@ -65,7 +76,7 @@ def thrown_ball(rng: Random) -> Draft:
     "함수 $f(x)={function}$에 대하여 $f'({at})$의 값은?",
     "다항함수 $f(x)={function}$의 $x={at}$에서의 미분계수를 구하시오.",
     r"함수 \(f(x)={function}\)의 도함수를 \(f'(x)\)라 할 때, \(f'({at})\)의 값은?",
-    explanation="$f'(x)={derivative}$이므로 $f'({at})=${answer}이다.",
+    explanation="$f'(x)={derivative}$이므로 $f'({at})={value}$이다.",
 )  # fmt: skip
 def derivative_value(rng: Random) -> Draft:
     a, b, c, d, at = (
@@ -99,7 +110,7 @@ def derivative_as_limit(rng: Random) -> Draft:
     "곡선 $y={curve}$ 위의 점 $({at},\\,{height})$에서의 접선의 $y$절편은?",
     "곡선 $y={curve}$에 접하고 접점의 $x$좌표가 ${at}$인 직선이 $y$축과 만나는 점의 $y$좌표를 구하시오.",
     r"곡선 \(y={curve}\) 위의 \(x={at}\)인 점에서의 접선이 점 \((0,\,k)\)를 지날 때, \(k\)의 값은?",
-    explanation="접선의 방정식은 $y={slope}(x-({at}))+({height})$이므로 $y$절편은 {answer}이다.",
+    explanation="접선의 기울기가 ${slope}$이고 접선이 접점을 지나므로 $y$절편은 {answer}이다.",
 )  # fmt: skip
 def tangent_intercept(rng: Random) -> Draft:
     a, b, c, at = nonzero(rng, -2, 2), rng.randint(-5, 5), rng.randint(-9, 9), nonzero(rng, -3, 3)
@@ -110,10 +121,10 @@ def tangent_intercept(rng: Random) -> Draft:
 
 @family(
     TANGENT, "figure", 3, "적용",
-    "그림과 같이 곡선 y=x²+({c})와 이 곡선 위의 점 ({at}, {height})에서의 접선이 있다. 이 접선의 y절편은?",
-    "오른쪽 그림은 곡선 y=x²+({c}) 위의 점 P({at}, {height})에서 그은 접선을 나타낸 것이다. 접선이 y축과 만나는 점의 y좌표를 구하시오.",
-    "곡선 y=x²+({c})에 점 ({at}, {height})에서 접하는 직선이 그림과 같다. 이 직선이 점 (0, k)를 지날 때 k의 값은?",
-    explanation="접선의 기울기는 {slope}이므로 접선은 y={slope}(x-({at}))+({height})이고 y절편은 {answer}이다.",
+    "그림과 같이 곡선 y={curve:과/와} 이 곡선 위의 점 ({at}, {height})에서의 접선이 있다. 이 접선의 y절편은?",
+    "오른쪽 그림은 곡선 y={curve} 위의 점 P({at}, {height})에서 그은 접선을 나타낸 것이다. 접선이 y축과 만나는 점의 y좌표를 구하시오.",
+    "곡선 y={curve} 위의 점 ({at}, {height})에서 접하는 직선이 그림과 같다. 이 직선이 점 (0, k)를 지날 때 k의 값은?",
+    explanation="접선의 기울기는 {slope}이고 접선은 접점 ({at}, {height})에서 곡선과 만나므로 y절편은 {answer}이다.",
 )  # fmt: skip
 def tangent_in_figure(rng: Random) -> Draft:
     at, c = rng.choice((-4, -3, -2, -1, 1, 2, 3, 4)), nonzero(rng, -15, 15)
@@ -129,15 +140,22 @@ def tangent_in_figure(rng: Random) -> Draft:
         point = axes.at(at, height)
         canvas.label((point[0] + (14 if at > 0 else -14), point[1] + 6), "P", anchor="lm" if at > 0 else "rm")
 
-    return draft(numeric(rng, intercept, c, height, slope), Figure(plot), at=at, c=c, height=height, slope=slope)
+    return draft(
+        numeric(rng, intercept, c, height, slope),
+        Figure(plot),
+        at=at,
+        curve=in_text(polynomial(1, 0, c)),
+        height=height,
+        slope=slope,
+    )
 
 
 @family(
     LOCAL_EXTREMUM, "latex", 4, "적용",
     "함수 $f(x)={function}$의 극댓값과 극솟값의 {what:은/는}?",
-    "삼차함수 $f(x)={function}$이 극댓값 $M$, 극솟값 $m$을 가질 때, $M$과 $m$의 {what:을/를} 구하시오.",
+    "삼차함수 $f(x)={function}$의 극댓값이 $M$, 극솟값이 $m$일 때, $M$과 $m$의 {what:을/를} 구하시오.",
     r"함수 \(f(x)={function}\)의 극댓값을 \(M\), 극솟값을 \(m\)이라 하자. \(M\)과 \(m\)의 {what:은/는}?",
-    explanation="$f'(x)=3(x-({p}))(x-({q}))$이므로 $M={high}$, $m={low}$이고 구하는 값은 {answer}이다.",
+    explanation="$f'(x)=3{factors}$이므로 $M={high}$, $m={low}$이고 구하는 값은 {answer}이다.",
 )  # fmt: skip
 def cubic_extrema(rng: Random) -> Draft:
     p = rng.randint(-4, 2)
@@ -146,7 +164,7 @@ def cubic_extrema(rng: Random) -> Draft:
     high, low = (x**3 + b * x * x + 3 * p * q * x + c for x in (p, q))
     what, right, other = rng.choice((("합", high + low, high - low), ("차", high - low, high + low)))
     answer = numeric(rng, right, other, high, low, tex=True, step=2)
-    return draft(answer, function=polynomial(1, b, 3 * p * q, c), what=what, p=p, q=q, high=high, low=low)
+    return draft(answer, function=polynomial(1, b, 3 * p * q, c), what=what, factors=_factors(p, q), high=high, low=low)
 
 
 @family(
@@ -167,7 +185,7 @@ def definite_integral(rng: Random) -> Draft:
 
 @family(
     INTEGRAL, "text", 3, "적용",
-    "수직선 위를 움직이는 점 P의 시각 t에서의 속도가 v(t)={a}t+{b}이다. 시각 t=0에서 t={end}까지 점 P가 움직인 거리는?",
+    "수직선 위를 움직이는 점 P의 시각 t에서의 속도가 v(t)={a}t+{b} (m/s)이다. 시각 t=0에서 t={end}까지 점 P가 움직인 거리는?",
     "원점을 출발하여 수직선 위를 움직이는 점 P의 t초 후의 속도가 ({a}t+{b}) m/s이다. {end}초 후 점 P의 위치를 구하시오.",
     "{name:이/가} 타고 있는 열차가 역을 지난 지 t초 후의 속도가 {a}t+{b} (m/s)이다. 역을 지난 후 {end}초 동안 열차가 이동한 거리는?",
     explanation="속도를 0부터 {end}까지 적분하면 ({a}/2)×{end}²+{b}×{end}={answer}이다.",
@@ -181,10 +199,10 @@ def distance_from_velocity(rng: Random) -> Draft:
 
 @family(
     AREA, "figure", 3, "적용",
-    "그림과 같이 곡선 y={k}(x-({p}))({q}-x)와 x축으로 둘러싸인 색칠한 부분의 넓이는?",
-    "오른쪽 그림에서 곡선 y={k}(x-({p}))({q}-x)와 x축이 두 점 ({p}, 0), ({q}, 0)에서 만난다. 색칠한 도형의 넓이를 구하시오.",
-    "포물선 y={k}(x-({p}))({q}-x)와 x축으로 둘러싸인 도형이 그림과 같을 때, 이 도형의 넓이 S의 값은?",
-    explanation="{k}×({q}-({p}))³/6이므로 넓이는 {answer}이다.",
+    "그림과 같이 곡선 y=-{factors}와 x축으로 둘러싸인 색칠한 부분의 넓이는?",
+    "오른쪽 그림에서 곡선 y=-{factors}와 x축이 두 점 ({p}, 0), ({q}, 0)에서 만난다. 색칠한 도형의 넓이를 구하시오.",
+    "포물선 y=-{factors}와 x축으로 둘러싸인 도형이 그림과 같을 때, 이 도형의 넓이 S의 값은?",
+    explanation="{k}×{width}³/6이므로 넓이는 {answer}이다.",
 )  # fmt: skip
 def area_under_parabola(rng: Random) -> Draft:
     p, width, k = rng.choice((-4, -3, -2, -1, 1, 2, 3)), rng.randint(2, 7), rng.randint(1, 4)
@@ -192,7 +210,9 @@ def area_under_parabola(rng: Random) -> Draft:
     if q == 0:
         return area_under_parabola(rng)
     right = Fraction(k * width**3, 6)
-    curve = lambda x: k * (x - p) * (q - x)  # noqa: E731  a formula, not a procedure
+
+    def curve(x: float) -> float:
+        return k * (x - p) * (q - x)
 
     def plot(canvas: Canvas) -> None:
         top = k * width**2 / 4
@@ -200,10 +220,19 @@ def area_under_parabola(rng: Random) -> Draft:
         axes.shade(canvas, curve, p, q)
         axes.draw(canvas)
         axes.curve(canvas, curve)
-        axes.mark(canvas, p, 0, x_label=str(p))
-        axes.mark(canvas, q, 0, x_label=str(q))
+        for root, aside in ((p, 1), (q, -1)):
+            axes.mark(canvas, root, 0)
+            axes.x_tick(canvas, root, str(root), aside=aside)
 
-    return draft(numeric(rng, right, right / 2, right * 2, Fraction(k * width**3, 3)), Figure(plot), p=p, q=q, k=k)
+    return draft(
+        numeric(rng, right, right / 2, right * 2, Fraction(k * width**3, 3)),
+        Figure(plot),
+        p=p,
+        q=q,
+        k=k,
+        width=width,
+        factors=f"{k if k > 1 else ''}{_factors(p, q)}",
+    )
 
 
 @family(
@@ -211,12 +240,15 @@ def area_under_parabola(rng: Random) -> Draft:
     "등차수열 $\\{{a_n\\}}$에 대하여 $a_{{{m}}}={am}$, $a_{{{n}}}={an}$일 때, $a_{{{asked}}}$의 값은?",
     "제${m}$항이 ${am}$, 제${n}$항이 ${an}$인 등차수열의 제${asked}$항을 구하시오.",
     r"공차가 일정한 등차수열 \(\{{a_n\}}\)이 \(a_{{{m}}}={am}\), \(a_{{{n}}}={an}\)을 만족시킨다. \(a_{{{asked}}}\)의 값은?",
-    explanation="공차는 ${d}$이므로 $a_{{{asked}}}=a_{{{m}}}+({asked}-{m})\\times({d})=${answer}이다.",
+    explanation="공차는 ${d}$이므로 $a_{{{asked}}}=a_{{{m}}}+({asked}-{m})\\times({d})={value}$이다.",
 )  # fmt: skip
 def arithmetic_term(rng: Random) -> Draft:
     first, d, m = rng.randint(-20, 20), nonzero(rng, -7, 7), rng.randint(2, 5)
     n, asked = m + rng.randint(2, 5), m + rng.randint(8, 20)
-    term = lambda k: first + (k - 1) * d  # noqa: E731  a formula, not a procedure
+
+    def term(k: int) -> int:
+        return first + (k - 1) * d
+
     answer = numeric(rng, term(asked), term(asked + 1), term(asked - 1), asked * d, tex=True, step=d)
     return draft(answer, m=m, am=term(m), n=n, an=term(n), asked=asked, d=d)
 
@@ -240,7 +272,7 @@ def rows_of_seats(rng: Random) -> Draft:
     "첫째항이 ${first}$, 공비가 ${r}$인 등비수열의 첫째항부터 제${n}$항까지의 합은?",
     r"등비수열 $\{{a_n\}}$에서 $a_1={first}$이고 공비가 ${r}$일 때, $\displaystyle\sum_{{k=1}}^{{{n}}} a_k$의 값을 구하시오.",
     r"$a_1={first}$, $a_{{n+1}}={r}a_n$인 수열 $\{{a_n\}}$에 대하여 \[S_{{{n}}}=a_1+a_2+\cdots+a_{{{n}}}\]의 값은?",
-    explanation=r"$S_{{{n}}}=\frac{{{first}\left(({r})^{{{n}}}-1\right)}}{{{r}-1}}=${answer}이다.",
+    explanation=r"$S_{{{n}}}=\frac{{{first}\left(({r})^{{{n}}}-1\right)}}{{{r}-1}}={value}$이다.",
 )  # fmt: skip
 def geometric_sum(rng: Random) -> Draft:
     first, r, n = nonzero(rng, -9, 15), rng.choice((-3, -2, 2, 3, 4, 5)), rng.randint(3, 8)

@@ -25,6 +25,11 @@ _KARYOTYPES = (
     ("개", 78), ("고양이", 38), ("양파", 16), ("생쥐", 40), ("침팬지", 48), ("닭", 78),
 )  # fmt: skip
 
+_HABITATS = (
+    ("붕어", "연못"), ("잉어", "저수지"), ("달팽이", "풀밭"), ("들쥐", "섬"), ("쇠똥구리", "목장"), ("무당벌레", "텃밭"),
+    ("가재", "계곡"), ("개구리", "논"),
+)  # fmt: skip
+
 
 @family(
     MENDEL, "text", 2, "적용",
@@ -45,7 +50,7 @@ def monohybrid_cross(rng: Random) -> Draft:
     r"유전자형이 $\mathrm{{{genes}}}$인 개체를 자가 교배하여 자손 ${total}$개체를 얻었다. 표현형이 {what} 개체는 이론상 몇 개체인가? (단, 두 유전자는 서로 다른 염색체에 있다.)",
     r"$\mathrm{{{genes}}}\times\mathrm{{{genes}}}$에서 나온 자손이 모두 ${total}$개체일 때, {what} 개체 수의 이론값을 구하시오. (단, 두 쌍의 대립유전자는 독립적으로 유전된다.)",
     r"두 쌍의 대립유전자가 독립적으로 유전될 때, \(\mathrm{{{genes}}}\)인 개체끼리 교배하면 자손의 표현형은 \(9:3:3:1\)로 나타난다. 자손 \({total}\)개체 중 {what} 개체의 수는?",
-    explanation=r"${total}\times\frac{{{share}}}{{16}}=${answer}이다.",
+    explanation=r"${total}\times\frac{{{share}}}{{16}}={value}$이다.",
 )  # fmt: skip
 def dihybrid_cross(rng: Random) -> Draft:
     genes = rng.choice(("RrYy", "AaBb", "TtRr", "DdEe", "BbDd"))
@@ -81,7 +86,7 @@ def recessive_pedigree(rng: Random) -> Draft:
     r"체세포의 핵상과 염색체 수가 $2n={total}$인 {kind}에서 {cells} ${count}$개에 들어 있는 염색체 수의 합은?",
     r"{kind}의 체세포는 $2n={total}$이다. {kind}의 {cells} ${count}$개가 가지는 염색체는 모두 몇 개인지 구하시오.",
     r"{name:이/가} 관찰한 {kind}의 염색체 수는 \(2n={total}\)이다. 이 생물의 {cells} \({count}\)개에 있는 염색체 수를 모두 더하면?",
-    explanation=r"{cells} 한 개의 염색체 수는 ${each}$이므로 ${each}\times{count}=${answer}이다.",
+    explanation=r"{cells} 한 개의 염색체 수는 ${each}$이므로 ${each}\times{count}={value}$이다.",
 )  # fmt: skip
 def chromosomes(rng: Random) -> Draft:
     kind, total = rng.choice(_KARYOTYPES)
@@ -133,7 +138,7 @@ def efficiency_from_bars(rng: Random) -> Draft:
     stage = rng.randint(1, 3)
     right = (first, second, third)[stage - 1]
     overall = round(energies[stage] / producer * 100, 2)
-    answer = numeric(rng, right, overall, 100 - right, right * 2, unit="%", step=5)
+    answer = numeric(rng, right, overall, 100 - right, right * 2, unit="%", step=5, most=100)
     figure = bar_chart("ABCD", energies, "energy")
     return draft(answer, figure, stage=f"{stage}차 소비자", this=energies[stage], below=energies[stage - 1])
 
@@ -157,16 +162,13 @@ def efficiency_in_words(rng: Random) -> Draft:
     "{place}에서 {animal} ${marked}$마리를 잡아 표지한 뒤 놓아주었다. 며칠 후 ${caught}$마리를 다시 잡았더니 표지된 것이 ${again}$마리였다. {place}에 사는 {animal}의 전체 개체 수 $N$은?",
     r"표지 재포획법에서 $N=\frac{{Mn}}{{m}}$이다. {animal}에 대해 $M={marked}$, $n={caught}$, $m={again}$일 때, {place}의 전체 개체 수를 구하시오. (단, $M$은 표지한 수, $n$은 다시 잡은 수, $m$은 그중 표지된 수이다.)",
     r"{place}에서 {animal:을/를} \({marked}\)마리 표지하여 놓아주고 다시 \({caught}\)마리를 포획하였을 때 \({again}\)마리에 표지가 있었다. 개체군의 크기는?",
-    explanation=r"$N=\frac{{{marked}\times{caught}}}{{{again}}}=${answer}이다.",
+    explanation=r"$N=\frac{{{marked}\times{caught}}}{{{again}}}={value}$이다.",
 )  # fmt: skip
 def marked_and_recaptured(rng: Random) -> Draft:
     again, k = rng.randint(2, 15), rng.randint(2, 12)
     caught, marked = again * k, rng.randint(20, 150)
     answer = numeric(rng, marked * k, marked * caught, marked + caught, caught * again, tex=True, step=marked)
-    animal, place = (
-        rng.choice(("붕어", "잉어", "달팽이", "쇠똥구리", "들쥐", "무당벌레")),
-        rng.choice(("연못", "호수", "풀밭", "섬", "저수지")),
-    )
+    animal, place = rng.choice(_HABITATS)
     return draft(answer, marked=marked, caught=caught, again=again, animal=animal, place=place)
 
 
@@ -183,4 +185,6 @@ def growth_curve(rng: Random) -> Draft:
     days = [gap * k for k in range(4)]
     figure = line_graph(list(zip(days, counts, strict=True)), "t (day)", "N")
     answer = numeric(rng, rate, gap * rate, counts[2] // days[2], counts[2] - low, unit="마리", step=5)
-    return draft(answer, figure, start=days[1], end=days[2], thing=rng.choice(("짚신벌레", "초파리", "물벼룩", "효모")))
+    return draft(
+        answer, figure, start=days[1], end=days[2], thing=rng.choice(("짚신벌레", "초파리", "물벼룩", "플랑크톤"))
+    )

@@ -51,7 +51,7 @@ def velocity_graph(rng: Random) -> Draft:
     r"정지해 있던 물체가 $a={a}\,\mathrm{{m/s^2}}$의 일정한 가속도로 $t={time}\,\mathrm{{s}}$ 동안 운동하였다. 물체의 이동 거리 $s$는?",
     r"$s=\frac{{1}}{{2}}at^2$을 이용하여, 정지 상태에서 출발해 가속도 ${a}\,\mathrm{{m/s^2}}$으로 ${time}$초 동안 운동한 물체의 이동 거리를 구하시오.",
     r"직선상에서 정지 상태로부터 ${a}\,\mathrm{{m/s^2}}$의 등가속도로 출발한 {thing:이/가} ${time}$초 동안 이동한 거리는?",
-    explanation=r"$s=\frac{{1}}{{2}}\times{a}\times{time}^2=${answer}이다.",
+    explanation=r"$s=\frac{{1}}{{2}}\times{a}\times{time}^2={value}$이다.",
 )  # fmt: skip
 def distance_from_rest(rng: Random) -> Draft:
     a, time = rng.randint(1, 12), rng.randint(2, 15)
@@ -91,7 +91,7 @@ def second_law(rng: Random) -> Draft:
     r"높이 $h={h}\,\mathrm{{m}}$에서 가만히 놓은 물체가 지면에 닿는 순간의 속력은? (단, $g=10\,\mathrm{{m/s^2}}$이고 공기 저항은 무시한다.)",
     r"$mgh=\frac{{1}}{{2}}mv^2$을 이용하여 높이 ${h}\,\mathrm{{m}}$에서 자유 낙하 한 물체가 지면에 닿을 때의 속력 $v$를 구하시오. (단, $g=10\,\mathrm{{m/s^2}}$)",
     r"질량 \({m}\,\mathrm{{kg}}\)인 물체를 지면으로부터 높이 \({h}\,\mathrm{{m}}\)인 곳에서 가만히 놓았다. 지면에 도달할 때의 속력은? (단, \(g=10\,\mathrm{{m/s^2}}\))",
-    explanation=r"$v=\sqrt{{2gh}}=\sqrt{{2\times10\times{h}}}=${answer}이다.",
+    explanation=r"$v=\sqrt{{2gh}}=\sqrt{{2\times10\times{h}}}={value}$이다.",
 )  # fmt: skip
 def falling_speed(rng: Random) -> Draft:
     v = rng.randint(2, 60)
@@ -178,7 +178,7 @@ def energy_used(rng: Random) -> Draft:
     r"${v}\,\mathrm{{V}}$의 전원에 연결된 {thing}에 ${i}\,\mathrm{{A}}$의 전류가 흐를 때, 소비 전력 $P$는?",
     r"$P=VI$를 이용하여 전압이 ${v}\,\mathrm{{V}}$, 전류가 ${i}\,\mathrm{{A}}$인 {thing}의 소비 전력을 구하시오.",
     r"{thing:을/를} \({v}\,\mathrm{{V}}\)에 연결하였더니 \({i}\,\mathrm{{A}}\)의 전류가 흘렀다. 이 기구의 소비 전력은?",
-    explanation=r"$P={v}\times{i}=${answer}이다.",
+    explanation=r"$P={v}\times{i}={value}$이다.",
 )  # fmt: skip
 def power_of_appliance(rng: Random) -> Draft:
     v, i = rng.choice((12, 24, 100, 110, 220, 380)), rng.randint(1, 60) / 4
@@ -204,7 +204,7 @@ def wave_in_figure(rng: Random) -> Draft:
     r"진동수가 ${f}\,\mathrm{{Hz}}$이고 파장이 $\lambda={length}\,\mathrm{{m}}$인 {thing}의 속력은?",
     r"$v=f\lambda$에서 $f={f}\,\mathrm{{Hz}}$, $\lambda={length}\,\mathrm{{m}}$일 때, {thing}의 속력 $v$를 구하시오.",
     r"{thing:이/가} 한 번 진동하는 동안 \({length}\,\mathrm{{m}}\)를 진행하고 \(1\)초에 \({f}\)번 진동한다. 이 {thing}의 속력은?",
-    explanation=r"$v={f}\times{length}=${answer}이다.",
+    explanation=r"$v={f}\times{length}={value}$이다.",
 )  # fmt: skip
 def wave_speed(rng: Random) -> Draft:
     f, length = rng.randint(2, 90), rng.randint(1, 40) / 4

@@ -31,7 +31,8 @@ class Axes:
         y_start, y_end = self.at(0, self.y[0]), self.at(0, self.y[1])
         canvas.arrow((x_start[0] - 12, x_start[1]), (x_end[0] + 16, x_end[1]))
         canvas.arrow((y_start[0], y_start[1] + 12), (y_end[0], y_end[1] - 16))
-        canvas.label((x_end[0] + 16, x_end[1] + 10), x_name, anchor="ra")
+        below = 10 if len(x_name) == 1 else 26  # a name with its unit is longer than the room beside the ticks
+        canvas.label((x_end[0] + 22, x_end[1] + below), x_name, anchor="ra", halo=True)
         canvas.label((y_end[0] + 12, y_end[1] - 18), y_name, anchor="la")
         canvas.label((y_start[0] - 8, x_start[1] + 6), "O", anchor="ra", size=16)
 
@@ -65,10 +66,12 @@ class Axes:
         if y_label:
             self.y_tick(canvas, y, y_label, right=x < 0)
 
-    def x_tick(self, canvas: Canvas, x: float, label: str, *, above: bool = False) -> None:
+    def x_tick(self, canvas: Canvas, x: float, label: str, *, above: bool = False, aside: int = 0) -> None:
+        """A label at the x axis; `aside` moves it left (-1) or right (1) of a curve that crosses there."""
         position = self.at(x, 0)
-        shift, anchor = (-8, "ms") if above else (8, "ma")
-        canvas.label((position[0], position[1] + shift), label, anchor=anchor, size=16, halo=True)
+        shift = -8 if above else 8
+        anchor = "rml"[aside + 1] + "as"[above]
+        canvas.label((position[0] + 6 * aside, position[1] + shift), label, anchor=anchor, size=16, halo=True)
 
     def y_tick(self, canvas: Canvas, y: float, label: str, *, right: bool = False) -> None:
         position = self.at(0, y)

@@ -111,7 +111,7 @@ def wave(amplitude: int, wavelength: int, shift: float = 0.0) -> Figure:
         for quarter in (2, 4, 6, 8):
             position = quarter * wavelength / 4
             canvas.line(axes.at(position, -amplitude * 0.06), axes.at(position, amplitude * 0.06))
-            axes.x_tick(canvas, position, f"{position:g}")
+            axes.x_tick(canvas, position, f"{position:g}", above=quarter % 4 == 2, aside=1)
 
     return Figure(draw)
 

@@ -66,7 +66,7 @@ def inscribed_angle(central: int, turn: int, known: str, asked: str) -> Figure:
 def _inside(corner: Point, one: Point, other: Point, distance: float) -> Point:
     """A point on the bisector of an angle."""
     sides = [between(corner, end, 1 / math.dist(corner, end)) for end in (one, other)]
-    middle = between(*sides)
+    middle = between(sides[0], sides[1])
     return between(corner, middle, distance / math.dist(corner, middle))
 
 
