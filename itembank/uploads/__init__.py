@@ -8,6 +8,9 @@ Use::
             for image in draft.images:
                 clean = sanitise(upload.images.read(upload.images.resolve(image.path)))
 
+What counts as a good row is in ``rows`` and ``values`` (lengths, item types, difficulty 1-5), names of fields and
+columns in ``columns``. A field that is none of them is kept in ``metadata`` under its own name.
+
 A draft's paths resolve; reading and sanitising may still raise ImageError (``error.at(row, field)`` is the row
 error for it). UploadError refuses the file as a whole, on opening or, for a fault further down, between two rows.
 """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
+_DRIVE = re.compile(r"[A-Za-z]:")
 _JUNK_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".alz", ".egg", ".jar"})
 READ_FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
@@ -169,7 +169,7 @@ def safe_name(name: str) -> str:
     """The normalised path; UploadError where it leads out of the archive."""
     path = unicodedata.normalize("NFC", name.replace("\\", "/"))
     parts = [part for part in path.split("/") if part not in {"", "."}]
-    if _ABSOLUTE.match(path) or ".." in parts:
+    if path.startswith("/") or _DRIVE.match(parts[0] if parts else "") or ".." in parts:
         message = _("“{name}” in the ZIP leads out of it. Make the ZIP from a folder.")
         raise _bad_entry("zip-path", message, name)
     if any(ord(character) < 32 or character == "\x7f" for character in path):

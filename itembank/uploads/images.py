@@ -150,7 +150,7 @@ def folder_entries(folder: Path, limits: Limits) -> Iterator[ImageEntry]:
     count = 0
     for file in _files_below(root):
         name = unicodedata.normalize("NFC", file.relative_to(root).as_posix())
-        if is_junk(name) or not file.resolve().is_relative_to(root):
+        if is_junk(name) or (file.is_symlink() and not file.resolve().is_relative_to(root)):
             continue
         count += 1
         if count > limits.entries:

@@ -45,7 +45,9 @@ def assert_sound(result: list[ItemDraft | RowErrors] | UploadError) -> None:
             assert row.text or any(isinstance(image, ImageDraft) for image in row.images)
         else:
             assert row.errors and all(str(error.message) and error.row == row.row for error in row.errors)
-            "".join([*row.fields, *row.fields.values()]).encode()
+            kept = "".join([*row.fields, *row.fields.values()])
+            assert "\0" not in kept
+            kept.encode()
 
 
 @quick

@@ -66,7 +66,7 @@ def test_bom_blank_lines_and_windows_line_ends_are_fine(tmp_path: Path) -> None:
 
 
 def test_a_rejected_row_can_be_stored_whatever_it_held(tmp_path: Path) -> None:
-    lines = [rb'{"id": "\ud800\u0000", "metadata": {"a\u0000": 1}}', b'{"id": 1, "subject": ["\\u0007"]}']
+    lines = [rb'{"id": "\ud800\u0000", "metadata": {"a\u0000": 1}}', b'{"id": 1, "subject": ["\\u0007"]}', b'{"\0": 1}']
     for row in parsed(stored(tmp_path, "items.jsonl", b"\n".join(lines))):
         assert isinstance(row, RowErrors)
         kept = "".join([*row.fields, *row.fields.values()])
