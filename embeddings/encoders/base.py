@@ -130,7 +130,7 @@ class EncoderBackend(ABC):
     # Whether a batch costs as much as its longest item times its size; packing counts accordingly.
     pads: ClassVar[bool] = False
     # Cost of a good micro-batch on this backend; the pipeline halves it on OutOfMemory.
-    token_budget: ClassVar[int] = 4096
+    token_budget: int = 4096
 
     def __init__(self, spec: EncoderSpec) -> None:
         self.spec = spec

@@ -42,6 +42,7 @@ class ConcatBackend(EncoderBackend):
         _check_parts(spec)
         self._parts = [create_backend(part) for part, _weight in spec.parts]
         self._weights = [weight for _part, weight in spec.parts]
+        self.token_budget = min(part.token_budget for part in self._parts)
 
     def load_model(self) -> int:
         for part in self._parts:
