@@ -4,14 +4,23 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import translation
 from PIL import Image
 
 from itembank.sample import write_sample, write_text_rows
 from itembank.sample.truth import ALL_QUERIES_UP_TO, QUERIES_OF_LARGE_SETS
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    """Messages are compared in English, whatever the default language of the UI."""
+    with translation.override("en"):
+        yield
 
 
 def digests(directory: Path) -> dict[str, str]:
