@@ -24,8 +24,8 @@ def embedded_services() -> Iterator[object]:
     from django.conf import settings
 
     assert settings.EMBEDDED is not None
-    settings.EMBEDDED.start()
-    yield settings.EMBEDDED
+    with settings.EMBEDDED.in_use():  # or a worker that ends would stop them
+        yield settings.EMBEDDED
     settings.EMBEDDED.stop()
 
 

@@ -5,7 +5,6 @@ is not safe for the threads of a web server.
 """
 
 import hashlib
-import io
 import json
 import time
 from collections.abc import Callable
@@ -15,11 +14,9 @@ import numpy as np
 from django.conf import settings
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
-from PIL import Image
 
-from embeddings.encoders.base import EncoderInput, Modality, Role
-from embeddings.encoders.errors import EncoderError, ItemError
-from embeddings.encoders.registry import backend_class, create_backend
+from embeddings.encoders.base import Modality
+from embeddings.encoders.registry import backend_class
 from embeddings.models import Encoder, QueryEncoding
 from embeddings.search.dense import Vector
 from embeddings.search.types import SearchError
@@ -72,7 +69,10 @@ def encode_on_worker(row: QueryEncoding) -> None:
     """Ring the GPU worker and wait until the row has its answer; QUERY_TIMEOUT_SECONDS at most."""
     seconds = settings.QUERY_TIMEOUT_SECONDS
     try:
-        app.send_task("embeddings.encode_query", args=[str(row.pk)], queue="gpu.query", expires=seconds)
+        # A client that awaits results does not survive a restart of the broker; this one asks the row.
+        app.send_task(
+            "embeddings.encode_query", args=[str(row.pk)], queue="gpu.query", expires=seconds, ignore_result=True
+        )
     except OperationalError as error:
         raise SearchError(
             "broker-silent", _("The message broker does not answer. Start it (manage.py up starts all).")
@@ -92,18 +92,6 @@ def encode_on_worker(row: QueryEncoding) -> None:
         pause = min(pause * 1.5, LAST_POLL_SECONDS)
 
 
-def encode_in_process(row: QueryEncoding) -> None:
-    """Encode with a model loaded into this process: for commands on a machine without a worker, never for the web."""
-    image = (_opened(row.image),) if row.image else ()
-    try:
-        vectors = create_backend(row.encoder.spec()).encode([EncoderInput(row.text, image)], Role.QUERY)
-    except ItemError as error:
-        raise _failed(error.reason) from error
-    except EncoderError as error:
-        raise _failed(str(error)) from error
-    QueryEncoding.objects.filter(pk=row.pk).update(embedding=vectors[0].tolist())
-
-
 def _answered(row: QueryEncoding) -> bool:
     return QueryEncoding.objects.filter(pk=row.pk).exclude(embedding=None, error="").exists()
 
@@ -118,10 +106,6 @@ def _sanitised(image: bytes) -> bytes:
         return sanitise(image).data
     except ImageError as error:
         raise SearchError("broken-image", str(error.message)) from error
-
-
-def _opened(image: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(image)).convert("RGB")
 
 
 def _without_image(encoder: Encoder, text: str, image: bytes | None) -> QueryContent:

@@ -34,14 +34,13 @@ def make_items(count: int, **fields: Any) -> list[Item]:
     """Many plausible text items at once, codes in order."""
     first = next(_numbers)
     hashes = [hashlib.sha256(f"{first}/{number}".encode()).hexdigest() for number in range(count)]
+    shared = {"subject": "수학", "grade": "중2", "unit": "일차함수", "difficulty": 3, "category": "text_only"}
     return Item.objects.bulk_create(
         Item(
-            **{"subject": "수학", "grade": "중2", "unit": "일차함수", "difficulty": 3, "category": "text_only"}
-            | fields,
             code=f"S{first:04d}-{number:05d}",
-            text=f"{first}번째 묶음의 {number}번째 문항",
             content_hash=digest,
             record_hash=digest,
+            **{"text": f"{first}번째 묶음의 {number}번째 문항"} | shared | fields,
         )
         for number, digest in enumerate(hashes)
     )

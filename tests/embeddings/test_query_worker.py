@@ -1,0 +1,61 @@
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from embeddings.models import Encoder, QueryEncoding
+from embeddings.search import SearchError, SearchRequest, search
+from itembank.processes import running_worker
+from tests.embeddings.spaces import clustered, fill, make_items, make_space
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def space() -> Encoder:
+    space = make_space(64)
+    fill(space, make_items(10), clustered(10, 64))
+    return space
+
+
+@contextmanager
+def gpu_worker() -> Iterator[None]:
+    """A worker process on the test's database."""
+    database = settings.EMBEDDED.database_url.removesuffix("itembank") + connection.settings_dict["NAME"]
+    with running_worker("gpu", {"DATABASE_URL": database}):
+        yield
+
+
+def test_a_worker_process_encodes_the_query_of_another_process(space: Encoder) -> None:
+    with gpu_worker():
+        response = search(SearchRequest(text="기울기와 y절편", encoder=space.slug, k=3))
+    assert len(response.hits) == 3
+    assert QueryEncoding.objects.get().embedding is not None
+
+
+@pytest.mark.fault
+def test_without_a_broker_the_searcher_is_told_and_the_next_search_after_its_return_succeeds(
+    space: Encoder, embedded_services: Any
+) -> None:
+    embedded_services.stop_broker()
+    with pytest.raises(SearchError) as refused:
+        search(SearchRequest(text="기울기", encoder=space.slug))
+    assert refused.value.code == "broker-silent"
+
+    embedded_services.start_broker()
+    with gpu_worker():
+        assert search(SearchRequest(text="기울기", encoder=space.slug)).hits
+
+
+def test_without_a_worker_the_searcher_is_told_in_time_how_to_start_one(space: Encoder, settings: Any) -> None:
+    settings.QUERY_TIMEOUT_SECONDS = 1
+    began = time.monotonic()
+    with pytest.raises(SearchError) as refused:
+        search(SearchRequest(text="기울기", encoder=space.slug))
+    assert refused.value.code == "worker-silent"
+    assert "manage.py worker gpu" in refused.value.message
+    assert time.monotonic() - began < 5
