@@ -1,7 +1,7 @@
 """The single GPU slot: one process a device, one model call at a time, a waiting person first.
 
-A slot is a lock on a file, which the kernel drops with the process that holds it. Whoever takes the slot therefore knows
-that its previous holder is dead. Machines without a GPU have one slot too: their cores are no less shared.
+A slot is a lock on a file, which the kernel drops with the process that holds it: whoever takes the slot knows that its
+previous holder is dead. A machine without a GPU has one slot too, for its cores are no less shared.
 """
 
 import fcntl
@@ -68,7 +68,9 @@ class Model:
     def shrink(self) -> None:
         """After OutOfMemory: half the cost from now on."""
         self.token_budget = max(1, self.token_budget // 2)
-        logger.warning("%s ran out of memory; micro-batches shrink to %d", self.backend.spec.model_id, self.token_budget)
+        logger.warning(
+            "%s ran out of memory; micro-batches shrink to %d", self.backend.spec.model_id, self.token_budget
+        )
 
 
 class GpuSlot:
@@ -92,6 +94,11 @@ class GpuSlot:
         file.write(str(os.getpid()))
         file.flush()
         self._file = file
+
+    @property
+    def held(self) -> bool:
+        """Whether this process owns the device."""
+        return self._file is not None
 
     def release(self) -> None:
         if self._file is not None:
@@ -124,7 +131,7 @@ class GpuSlot:
     # ---- its models
 
     def model(self, encoder: Encoder) -> Model:
-        """The encoder's model, perhaps not loaded yet. Raises EncoderError where the code makes other vectors by now."""
+        """The encoder's model, perhaps not loaded yet. Raises EncoderError where code has changed since."""
         spec = encoder.spec()
         if spec.fingerprint() != encoder.fingerprint:
             raise EncoderError(

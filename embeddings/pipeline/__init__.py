@@ -1,0 +1,1 @@
+"""Embedding the items of a job: claim -> preprocess -> forward -> guarded write."""

@@ -1,0 +1,46 @@
+"""Celery tasks. Their messages are doorbells: an id at most, and no harm done by one that is lost, doubled or late."""
+
+import logging
+
+from celery import shared_task
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from embeddings import job_services, worker
+from embeddings.selectors import jobs_with_waiting_rows
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="embeddings.run_job")
+def run_job(job_id: int) -> None:
+    """Work on the job for a while, then ring for whatever waits next."""
+    if worker.work_on(job_id):
+        ring_next()
+
+
+@shared_task(name="embeddings.encode_query")
+def encode_query(query_id: str) -> None:
+    """Write the query's vector, or why there is none, to its row."""
+    worker.encode_query(query_id)
+
+
+@shared_task(name="embeddings.sweep")
+def sweep() -> None:
+    """Mend what lost messages and dead workers left, and ring for whatever waits."""
+    job_services.sweep()
+    ring_next()
+
+
+def ring(job_id: int) -> None:
+    """Tell a worker about the job. Without a broker that is left to the sweeper."""
+    try:
+        run_job.apply_async((job_id,), expires=max(60, 2 * settings.SWEEP_SECONDS))
+    except OperationalError as error:
+        logger.warning("The broker does not answer (%s); job %d goes on with the next sweep", error, job_id)
+
+
+def ring_next() -> None:
+    """Ring for the oldest job that a worker could go on with."""
+    for job in jobs_with_waiting_rows()[:1]:
+        ring(job.pk)

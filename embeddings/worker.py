@@ -1,0 +1,158 @@
+"""The GPU worker process: how it starts, works on jobs, answers queries and stops."""
+
+import io
+import logging
+import threading
+import time
+from typing import Any
+
+from celery.signals import worker_init, worker_ready, worker_shutting_down
+from django.db import InterfaceError, OperationalError, connection
+from PIL import Image
+
+from embeddings import job_services
+from embeddings.encoders.base import EncoderInput, Role
+from embeddings.encoders.errors import EncoderError, ItemError
+from embeddings.gpu import SLOT, SlotTakenError
+from embeddings.models import EmbeddingJob, QueryEncoding
+from embeddings.pipeline.inputs import describe
+from embeddings.pipeline.leases import free_rows_of, release_rows_of
+from embeddings.pipeline.run import JobStuckError, Run
+
+logger = logging.getLogger(__name__)
+
+GPU_QUEUES = frozenset({"gpu.query", "gpu.batch"})
+SLICE_SECONDS = 60.0
+FIRST_PAUSE, LAST_PAUSE = 0.5, 10.0
+IDLE_CHECK_SECONDS = 60.0
+
+_stopping = threading.Event()
+_batch_loop = threading.Lock()
+_predecessor = threading.Lock()
+_predecessor_buried = False
+
+
+# ---- jobs
+
+
+def work_on(job_id: int) -> bool:
+    """Work on the job for a slice of time. Returns False at once where this process is at work on a job already."""
+    if not _batch_loop.acquire(blocking=False):
+        return False
+    try:
+        _work_through_outages(job_id, until=time.monotonic() + SLICE_SECONDS)
+    finally:
+        _batch_loop.release()
+    return True
+
+
+def _work_through_outages(job_id: int, *, until: float) -> None:
+    """While the database is away, wait and try again; the rows tell what is left to do."""
+    pause = FIRST_PAUSE
+    while not _stopping.is_set():
+        try:
+            _work(job_id, until)
+        except (OperationalError, InterfaceError) as error:
+            connection.close()
+            if time.monotonic() + pause > until:
+                raise
+            logger.warning("The database does not answer (%s); trying again in %.1f s", describe(error), pause)
+            _stopping.wait(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+        else:
+            break
+
+
+def _work(job_id: int, until: float) -> None:
+    bury_predecessor()
+    free_rows_of(SLOT.owner)  # what this process held when the database went away
+    job = EmbeddingJob.objects.select_related("encoder").filter(pk=job_id, state=EmbeddingJob.State.RUNNING).first()
+    if job is None:
+        return
+    try:
+        Run(job, SLOT, until, _stopping)()
+    except (JobStuckError, MemoryError) as error:  # Celery ends the whole worker at a MemoryError
+        logger.exception("Job %d cannot go on and is paused", job.pk)
+        job_services.hold_stuck_job(job=job, error=describe(error) if isinstance(error, MemoryError) else str(error))
+    else:
+        job_services.finish_job(job=job)
+
+
+def bury_predecessor() -> None:
+    """Free the rows of the process that had this slot before: it is dead, or the slot would not be ours."""
+    global _predecessor_buried  # noqa: PLW0603 - once a process, whichever thread comes first
+    with _predecessor:
+        if not _predecessor_buried:
+            release_rows_of(SLOT.owner)
+            _predecessor_buried = True
+
+
+# ---- queries
+
+
+def encode_query(query_id: str) -> None:
+    """Give the row its vector, or the reason why it has none; nothing where it is answered or gone."""
+    query = QueryEncoding.objects.select_related("encoder").filter(pk=query_id, embedding=None).first()
+    if query is None:
+        return
+    try:
+        answer: dict[str, Any] = {"embedding": _query_vector(query), "error": ""}
+    except ItemError as error:
+        answer = {"error": error.reason}
+    except (EncoderError, MemoryError) as error:
+        answer = {"error": str(error) or describe(error)}
+    except Exception as error:  # a person waits for an answer, whatever the backend raises
+        logger.exception("Query %s could not be encoded", query_id)
+        answer = {"error": describe(error)}
+    QueryEncoding.objects.filter(pk=query_id).update(**answer)
+
+
+def _query_vector(query: QueryEncoding) -> list[float]:
+    model = SLOT.model(query.encoder)
+    images = (Image.open(io.BytesIO(query.image)).convert("RGB"),) if query.image else ()
+    features = model.backend.preprocess([EncoderInput(query.text, images)], Role.QUERY)
+    vector: list[float] = SLOT.forward(model, features, urgent=True)[0].tolist()
+    return vector
+
+
+# ---- the process
+
+
+@worker_init.connect
+def take_slot(sender: Any, **_: Any) -> None:
+    """A worker that serves the GPU queues owns the slot, or does not start."""
+    if not GPU_QUEUES & set(sender.app.amqp.queues.consume_from):
+        return
+    if "prefork" in str(sender.pool_cls):
+        raise SystemExit("The GPU queues need --pool=threads: a loaded model does not survive a fork.")
+    try:
+        SLOT.acquire()
+    except SlotTakenError as error:
+        raise SystemExit(str(error)) from None
+
+
+@worker_ready.connect
+def resume_jobs(**_: Any) -> None:
+    """Take up at once what the previous process left, without waiting for the sweeper."""
+    if not SLOT.held:
+        return
+    threading.Thread(target=_unload_idle_models, name="idle-models", daemon=True).start()
+    try:
+        from embeddings.tasks import ring_next  # tasks import this module
+
+        bury_predecessor()
+        ring_next()
+    except (OperationalError, InterfaceError):
+        logger.warning("The database does not answer yet; jobs go on with the next sweep")
+    finally:
+        connection.close()
+
+
+@worker_shutting_down.connect
+def stop(**_: Any) -> None:
+    _stopping.set()
+
+
+def _unload_idle_models() -> None:
+    while not _stopping.wait(IDLE_CHECK_SECONDS):
+        SLOT.unload_idle()
