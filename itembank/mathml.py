@@ -110,9 +110,22 @@ def _check(latex: str) -> None:
 def _serialise(element: Element) -> str:
     if element.tag not in _ELEMENTS:
         raise _UnreadableFormulaError
+    if _is_overline(element):
+        return f'<mrow style="border-top:1px solid">{_serialise(element[0])}</mrow>'
+    tag = "munder" if _has_limit_below(element) else element.tag
     children = "".join(map(_serialise, element))
     attributes = "".join(f' {name}="{value}"' for name, value in _attributes(element).items())
-    return f"<{element.tag}{attributes}>{_text(element)}{children}</{element.tag}>"
+    return f"<{tag}{attributes}>{_text(element)}{children}</{tag}>"
+
+
+def _is_overline(element: Element) -> bool:
+    """A line over a segment's name: as a character it stays short where no mathematical font is installed."""
+    return element.tag == "mover" and len(element) == 2 and element[1].text == "&#x02015;"
+
+
+def _has_limit_below(element: Element) -> bool:
+    """`\\lim_{x \\to 0}`, which comes back as a subscript; browsers move it beside the word within a line."""
+    return element.tag == "msub" and len(element) == 2 and element[0].text == "lim"
 
 
 def _text(element: Element) -> str:
@@ -129,6 +142,8 @@ def _attributes(element: Element) -> dict[str, str]:
         for name, value in element.attrib.items()
         if (pattern := _ATTRIBUTES.get(name)) and pattern.fullmatch(value)
     }
+    if element.tag == "mo" and element.text == "lim":
+        found["movablelimits"] = "true"
     if _is_upright_letter(element):
         found["mathvariant"] = "normal"
     if style := _style(element):

@@ -18,7 +18,7 @@ HARMLESS_ATTRIBUTES = frozenset(
     rowspacing rowspan rspace scriptlevel separator stretchy style title voffset width
     """.split()  # noqa: SIM905  a word list reads better
 )
-HARMLESS_STYLES = {"text-align:left", "text-align:right", "border:1px solid;padding:.15em .3em"}
+HARMLESS_STYLES = {"text-align:left", "text-align:right", "border:1px solid;padding:.15em .3em", "border-top:1px solid"}
 HARMLESS_TAGS = frozenset(
     """
     p br b i u s sub sup em strong table tr td th thead tbody ul ol li span div hr code math menclose mfrac mi mn mo
@@ -255,6 +255,15 @@ def test_formulas_of_school_mathematics_are_read(latex: str) -> None:
 
 def test_an_upright_chemical_symbol_is_not_set_in_italics() -> None:
     assert to_mathml(r"\mathrm{C}") == '<math display="inline"><mrow><mi mathvariant="normal">C</mi></mrow></math>'
+
+
+def test_a_line_over_a_segment_is_as_long_as_its_name() -> None:
+    segment = "<mrow><mi>A</mi><mi>B</mi></mrow>"
+    assert f'<mrow style="border-top:1px solid">{segment}</mrow>' in render_text(r"$\overline{AB}$")
+
+
+def test_a_limit_stands_below_its_word() -> None:
+    assert '<munder><mo movablelimits="true">lim</mo>' in render_text(r"$$\lim_{x \to 0} f(x)$$")
 
 
 @pytest.mark.parametrize(
