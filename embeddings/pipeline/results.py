@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from django.db import connection, transaction
 from pgvector import HalfVector
 from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
+from psycopg import Cursor
 
 from embeddings.encoders.base import Vectors
 from embeddings.models import Embedding, Encoder, JobItem
@@ -88,7 +89,7 @@ def store_vectors(encoder: Encoder, embedded: Sequence[tuple[Work, Vectors]]) ->
         for work, vector in sorted(embedded, key=lambda pair: pair[0].claim.item_id)
     ]
     connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:  # Django's own binds text
         cursor.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
         cursor.executemany(UPSERT, rows)
 
