@@ -71,9 +71,11 @@ def _work(job_id: int, until: float) -> None:
         return
     try:
         Run(job, SLOT, until, _stopping)()
-    except (JobStuckError, MemoryError) as error:  # Celery ends the whole worker at a MemoryError
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # a person has to look; a MemoryError would end the whole worker
         logger.exception("Job %d cannot go on and is paused", job.pk)
-        job_services.hold_stuck_job(job=job, error=describe(error) if isinstance(error, MemoryError) else str(error))
+        job_services.hold_stuck_job(job=job, error=str(error) if isinstance(error, JobStuckError) else describe(error))
     else:
         job_services.finish_job(job=job)
 

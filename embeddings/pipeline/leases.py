@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -99,27 +99,26 @@ def free_rows_of(owner: str) -> None:
     JobItem.objects.filter(state=LEASED, lease_owner=owner).update(state=PENDING, **FREE)
 
 
-def release_rows_of(owner: str) -> int:
+def release_rows_of(owner: str) -> None:
     """The owner is dead: free its rows at once. What was with the model is under suspicion; see `_release`."""
-    return _release(JobItem.objects.filter(state=LEASED, lease_owner=owner))
+    _release(JobItem.objects.filter(state=LEASED, lease_owner=owner))
 
 
-def release_overdue_rows() -> int:
+def release_overdue_rows() -> None:
     """Free the rows whose lease ran out, such as those of a host that is gone."""
-    return _release(JobItem.objects.filter(state=LEASED, lease_until__lt=Now()))
+    _release(JobItem.objects.filter(state=LEASED, lease_until__lt=Now()))
 
 
-def _release(rows: QuerySet[JobItem]) -> int:
+@transaction.atomic
+def _release(rows: QuerySet[JobItem]) -> None:
     """A row that was with the model goes alone from now on; with its third death alone it is quarantined."""
-    died_alone = {"in_flight": True, "batch_limit": 1}
-    last_death = When(**died_alone, failures_alone__gte=FAILURES_TO_QUARANTINE - 1, then=Value(QUARANTINED))
+    suspects = rows.filter(in_flight=True)
+    alone = suspects.filter(batch_limit=1)
     reason = _("The worker died %(count)d times while it embedded this item.") % {"count": FAILURES_TO_QUARANTINE}
-    return rows.update(
-        state=Case(last_death, default=Value(PENDING)),
-        failures_alone=Case(When(**died_alone, then=F("failures_alone") + 1), default=F("failures_alone")),
-        reason=Case(
-            When(**died_alone, failures_alone__gte=FAILURES_TO_QUARANTINE - 1, then=Value(reason)), default=F("reason")
-        ),
-        batch_limit=Case(When(in_flight=True, then=Value(1)), default=F("batch_limit")),
-        **FREE,
+    # Each step takes its rows out of the next ones.
+    alone.filter(failures_alone__gte=FAILURES_TO_QUARANTINE - 1).update(
+        state=QUARANTINED, failures_alone=F("failures_alone") + 1, reason=reason, **FREE
     )
+    alone.update(state=PENDING, failures_alone=F("failures_alone") + 1, **FREE)
+    suspects.update(state=PENDING, batch_limit=1, **FREE)
+    rows.update(state=PENDING, **FREE)
