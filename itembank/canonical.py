@@ -9,6 +9,8 @@ from typing import Any
 
 from itembank.formulas import Formula, split_formulas
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 
 class Category(StrEnum):
     """What the item holds, most demanding first; derived, never uploaded."""
@@ -56,5 +58,4 @@ def record_hash(fields: Mapping[str, Any]) -> str:
 
 
 def _digest(value: Any) -> str:
-    encoded = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(encoded.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(value).encode()).hexdigest()

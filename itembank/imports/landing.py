@@ -17,6 +17,8 @@ _ITEMS = sql.Identifier(Item._meta.db_table)
 _INCOMING = sql.Identifier("itembank_incoming")
 _NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
 
+# One array, not thousands of parameters.
+_KNOWN = sql.SQL("SELECT code, record_hash FROM {} WHERE code = ANY(%s)").format(_ITEMS)
 _CREATE = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
     _INCOMING, _NAMES, _ITEMS
 )
@@ -54,7 +56,9 @@ class Landed:
 
 def known_hashes(codes: Iterable[str]) -> dict[str, str]:
     """The record hash of each of the codes that is in the bank."""
-    return dict(Item.objects.filter(code__in=list(codes)).values_list("code", "record_hash"))
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN, [list(codes)])
+        return dict(cursor.fetchall())
 
 
 def land(records: Sequence[ItemRecord], *, batch_id: int) -> Landed:

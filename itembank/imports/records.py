@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from itembank import canonical
@@ -70,7 +71,7 @@ class ItemRecord:
 
 def make_record(draft: ItemDraft, images: Sequence[PlacedImage]) -> ItemRecord:
     """The record of a draft whose images are `images`, in the draft's order."""
-    fields = {name: getattr(draft, name) for name in UPLOADED}
+    fields = dict(zip(UPLOADED, _uploaded(draft), strict=True))
     return ItemRecord(draft.row, fields, tuple(images), derive(fields, images))
 
 
@@ -87,5 +88,9 @@ def derive(fields: Mapping[str, Any], images: Sequence[PlacedImage]) -> Derived:
     )
 
 
+_uploaded = attrgetter(*UPLOADED)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)

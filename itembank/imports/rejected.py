@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from itembank.models import UploadBatch
 
-from .selectors import rejected_columns, rejected_rows
+from itembank.selectors import rejected_columns, rejected_rows
 
 BOM = "\ufeff"  # or Excel reads the file as CP949
 # A cell that begins so is a formula to a spreadsheet; in East Asian ones the fullwidth forms are too.

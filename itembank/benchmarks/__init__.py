@@ -1,0 +1,1 @@
+"""Benchmarks of the ground floor; run by `manage.py benchmark`."""
