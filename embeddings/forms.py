@@ -87,7 +87,7 @@ def _choices(name: str, options: FilterOptions) -> list[tuple[str, Any]]:
 
 
 def _encoder_choices() -> list[tuple[str, Any]]:
-    encoders = Encoder.objects.values_list("slug", "name", "is_active")
-    active = next((name for _slug, name, is_active in encoders if is_active), None)
-    default = _("In use: %(name)s") % {"name": active} if active else _("None in use")
-    return [("", default), *((slug, name) for slug, name, is_active in encoders if not is_active)]
+    encoders = list(Encoder.objects.all())
+    active = next((encoder for encoder in encoders if encoder.is_active), None)
+    default = _("In use: %(name)s") % {"name": active.title} if active else _("None in use")
+    return [("", default), *((encoder.slug, encoder.title) for encoder in encoders if not encoder.is_active)]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField
 
 from embeddings.encoders.base import EncoderSpec, Modality
+from embeddings.encoders.presets import PRESETS
 from itembank.models import HASH_LENGTH, Item
 
 ENCODER_SLUG = RegexValidator(r"^[a-z0-9][a-z0-9+._-]*\Z", _("Use small letters, digits and + . _ -"))
@@ -67,6 +68,11 @@ class Encoder(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def title(self) -> str:
+        """The name for people: a preset's in the reader's language, as the stored one is in its maker's."""
+        return str(PRESETS[self.slug].name) if self.slug in PRESETS else self.name
 
     def spec(self) -> EncoderSpec:
         """The specification that backends take; parts in their stored order."""
@@ -168,7 +174,7 @@ class EmbeddingJob(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.encoder_id} #{self.pk}"
+        return f"#{self.pk}"
 
 
 class JobItem(models.Model):

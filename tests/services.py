@@ -14,6 +14,8 @@ import pytest
 
 HOME = Path(tempfile.mkdtemp(prefix="itembank-test-"))
 
+(HOME / "static").mkdir()  # WhiteNoise warns where there is none
+
 os.environ["ITEMBANK_HOME"] = str(HOME)
 for name in ("DATABASE_URL", "CELERY_BROKER_URL", "ITEMBANK_MODE", "SECRET_KEY"):
     os.environ.pop(name, None)

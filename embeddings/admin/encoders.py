@@ -33,8 +33,8 @@ START_SCOPES = (EmbeddingJob.Scope.MISSING, EmbeddingJob.Scope.ALL, EmbeddingJob
 
 @admin.register(Encoder)
 class EncoderAdmin(ModelAdmin[Encoder]):
-    list_display = ("name", "slug", "modality", "dimensions", "covered", "in_use")
-    list_display_links = ("name", "slug")
+    list_display = ("shown_name", "slug", "modality", "dimensions", "covered", "in_use")
+    list_display_links = ("shown_name", "slug")
     sortable_by = ()
     actions = None
     list_fullwidth = True
@@ -52,6 +52,10 @@ class EncoderAdmin(ModelAdmin[Encoder]):
         ]
 
     # ---- the list
+
+    @admin.display(description=gettext_lazy("name"))
+    def shown_name(self, encoder: Encoder) -> str:
+        return encoder.title
 
     @admin.display(description=gettext_lazy("vectors"))
     def covered(self, encoder: Encoder) -> SafeString:
@@ -82,7 +86,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
             return redirect("admin:embeddings_encoder_add")
         encoder = create_encoder(preset=preset)
         self.log_addition(request, encoder, [{"added": {}}])
-        messages.success(request, _("%(name)s was added. Start a job to embed the items.") % {"name": encoder.name})
+        messages.success(request, _("%(name)s was added. Start a job to embed the items.") % {"name": encoder.title})
         return redirect("admin:embeddings_encoder_change", encoder.pk)
 
     # ---- one encoder
@@ -95,7 +99,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
             raise PermissionDenied
         if encoder is None:
             raise Http404
-        context = {"title": encoder.name, "encoder": encoder, "original": encoder, **encoder_page(request, encoder)}
+        context = {"title": encoder.title, "encoder": encoder, "original": encoder, **encoder_page(request, encoder)}
         return self._page(request, "embeddings/encoder.html", context)
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -115,7 +119,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
             for reason in refusal.reasons:
                 messages.error(request, _("Not put to use: %(reason)s") % {"reason": reason})
         else:
-            messages.success(request, _("%(name)s serves the searches from now on.") % {"name": encoder.name})
+            messages.success(request, _("%(name)s serves the searches from now on.") % {"name": encoder.title})
         return redirect("admin:embeddings_encoder_change", pk)
 
     # ---- away with it
@@ -130,7 +134,12 @@ class EncoderAdmin(ModelAdmin[Encoder]):
             str(EmbeddingJob._meta.verbose_name_plural): encoder.jobs.count(),
         }
         perms = set() if self.has_delete_permission(request, encoder) else {str(Encoder._meta.verbose_name)}
-        return [encoder.name], counts, perms, [part.encoder.name for part in encoder.used_in.select_related("encoder")]
+        return (
+            [encoder.title],
+            counts,
+            perms,
+            [part.encoder.title for part in encoder.used_in.select_related("encoder")],
+        )
 
     def delete_model(self, request: HttpRequest, obj: Encoder) -> None:
         delete_encoder(encoder=obj)

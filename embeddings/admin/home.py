@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from embeddings.admin.reading import coverage_parts, recent_coverage, running_jobs
 from embeddings.models import Encoder
@@ -15,7 +16,7 @@ SHOWN_UPLOADS = 5
 def home(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """A handful of queries, whatever the size of the bank; only what the person may see. unfold calls it."""
     may = request.user.has_perm
-    context |= {"home_sections": ["embeddings/home.html"]}
+    context |= {"title": _("Home"), "home_sections": ["embeddings/home.html"]}
     if may("itembank.view_item"):
         context["counts"] = item_counts()
     if may("embeddings.view_encoder"):

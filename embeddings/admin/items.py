@@ -30,7 +30,7 @@ class EmbeddableItemAdmin(ItemAdmin):
         if request.user.has_perm("embeddings.add_embeddingjob"):
             for encoder in Encoder.objects.all():
                 name = f"embed_{encoder.pk}"
-                label = _("Embed the selected items with %(encoder)s") % {"encoder": encoder.name}
+                label = _("Embed the selected items with %(encoder)s") % {"encoder": encoder.title}
                 actions[name] = (_embed_with(encoder), name, label)
         return actions
 

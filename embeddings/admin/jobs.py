@@ -1,7 +1,7 @@
 """Embedding jobs: how far they are, and what may be done with them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -21,13 +21,8 @@ from embeddings.admin.reading import live, with_progress
 from embeddings.dispatch import JobStateError, cancel_job, pause_job, resume_job, retry_failed
 from embeddings.models import EmbeddingJob
 from embeddings.selectors import quarantined_rows
-from itembank.admin.base import ModelAdmin
+from itembank.admin.base import BankChangeList, ModelAdmin
 from itembank.admin.filters import ChoicesDropdownFilter
-
-if TYPE_CHECKING:
-    from django.contrib.admin.views.main import ChangeList
-else:
-    from unfold.views import ChangeList
 
 QUARANTINED_A_PAGE = 50
 State = EmbeddingJob.State
@@ -45,7 +40,7 @@ DONE = {
 }
 
 
-class JobChangeList(ChangeList):
+class JobChangeList(BankChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = with_progress(self.result_list)
@@ -72,7 +67,7 @@ class EmbeddingJobAdmin(ModelAdmin[EmbeddingJob]):
     def has_delete_permission(self, request: HttpRequest, obj: EmbeddingJob | None = None) -> bool:
         return False
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
         return JobChangeList
 
     def get_urls(self) -> list[URLPattern]:
@@ -92,7 +87,7 @@ class EmbeddingJobAdmin(ModelAdmin[EmbeddingJob]):
 
     @admin.display(description=gettext_lazy("encoder"))
     def encoder_name(self, job: EmbeddingJob) -> str:
-        return job.encoder.name
+        return job.encoder.title
 
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, job: EmbeddingJob) -> SafeString:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 from PIL import Image
 
-from embeddings.forms import SearchForm
+from embeddings.forms import DEFAULT_K, SearchForm
 from embeddings.models import Encoder
 from embeddings.search import Hit, SearchError, SearchResponse, search
 from itembank.bank import filter_options
@@ -51,7 +51,8 @@ def search_page(request: HttpRequest) -> HttpResponseBase:
         return admin.site.search(request)  # type: ignore[attr-defined,no-any-return]
     data = request.POST if request.method == "POST" else request.GET
     asked = request.method == "POST" or bool(data)
-    form = SearchForm(data if asked else None, request.FILES or None, options=filter_options())
+    given = {"k": str(DEFAULT_K), **data.dict()} if asked else None
+    form = SearchForm(given, request.FILES or None, options=filter_options())
     if request.method == "POST" and form.is_valid() and not form.cleaned_data["image"]:
         return redirect(f"{reverse('item-search')}?{urlencode(form.link())}")
     return TemplateResponse(request, "embeddings/search.html", _context(request, form, asked))

@@ -46,7 +46,7 @@ class ChoicesField(forms.Field):
 
 
 class ItemForm(forms.ModelForm[Item]):
-    choices = ChoicesField(label=_("choices"), required=False)
+    choices = ChoicesField(label=_("Choices"), required=False)
 
     class Meta:
         model = Item

@@ -1,5 +1,7 @@
 """The bank's items."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -8,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from itembank.admin.base import ModelAdmin
+from itembank.admin.base import BankChangeList, ModelAdmin
 from itembank.admin.filters import ChoicesDropdownFilter, value_filter
 from itembank.admin.forms import ItemForm
 from itembank.models import Item
@@ -49,6 +51,9 @@ class ItemAdmin(ModelAdmin[Item]):
             },
         ),
     )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
+        return BankChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
         return super().get_queryset(request).prefetch_related("images")

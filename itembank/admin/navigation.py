@@ -19,7 +19,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     engines = [
         _entry(request, _("Encoders"), "hub", "admin:embeddings_encoder_changelist", "embeddings.view_encoder"),
         _entry(
-            request, _("Jobs"), "progress_activity", "admin:embeddings_embeddingjob_changelist",
+            request, _("Jobs"), "pending_actions", "admin:embeddings_embeddingjob_changelist",
             "embeddings.view_embeddingjob",
         ),
     ]  # fmt: skip

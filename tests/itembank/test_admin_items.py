@@ -1,0 +1,194 @@
+"""The items' pages: quick at any size, safe to show, and honest about what an edit means."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from itembank.bank import FilterOptions, ItemCounts, filter_options, item_counts
+from itembank.models import Item
+from tests.factories import allow, make_admin, make_image, make_item, make_staff
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/itembank/item/"
+
+
+@pytest.fixture
+def admin(client: Client) -> Client:
+    client.force_login(make_admin())
+    return client
+
+
+def _form(item: Item, **changes: Any) -> dict[str, Any]:
+    names = ("subject", "grade", "unit", "item_type", "difficulty", "text", "choices", "answer", "explanation")
+    return {name: getattr(item, name) for name in names} | {"metadata": "{}"} | changes
+
+
+def _codes(client: Client, **query: str) -> list[str]:
+    return [item.code for item in client.get(LIST, query).context["cl"].result_list]
+
+
+def test_the_list_takes_few_queries_however_many_items_it_shows(
+    admin: Client, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(30):
+        make_image(make_item())
+    with django_assert_max_num_queries(15):
+        response = admin.get(LIST)
+    assert response.content.decode().count('class="ib-thumb"') == 30
+
+
+def test_the_list_of_an_empty_bank_opens(admin: Client) -> None:
+    assert admin.get(LIST).status_code == 200
+
+
+def test_the_beginning_of_a_code_finds_the_items_of_that_code(admin: Client) -> None:
+    for code in ("AB-1", "AB-2", "XAB-1"):
+        make_item(code=code)
+    assert _codes(admin, q="AB") == ["AB-1", "AB-2"]
+
+
+def test_other_words_are_looked_for_in_the_text(admin: Client) -> None:
+    make_item(code="A", text="직각삼각형의 넓이를 구하시오.")
+    make_item(code="B", text="직각삼각형의 둘레를 구하시오.")
+    assert _codes(admin, q="넓이 직각") == ["A"]
+
+
+def test_a_filter_keeps_the_items_of_that_value(admin: Client) -> None:
+    make_item(code="A", subject="수학")
+    make_item(code="B", subject="물리학")
+    assert _codes(admin, subject="물리학") == ["B"]
+
+
+@pytest.mark.parametrize("query", ["difficulty=x", "subject=none", "p=x", "p=99999", "q=%00", "category__exact=?"])
+def test_a_broken_address_is_no_server_error(admin: Client, query: str) -> None:
+    make_item()
+    assert admin.get(f"{LIST}?{query}").status_code in {200, 302}
+
+
+def test_a_hostile_text_is_shown_and_does_nothing(admin: Client) -> None:
+    item = make_item(code="<b>x", text="<script>alert(1)</script><img src=x onerror=alert(2)>", answer="<svg onload=a>")
+    for address in (LIST, f"{LIST}{item.pk}/change/"):
+        html = admin.get(address).content.decode()
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+        assert "<svg onload" not in html
+        assert "<b>x" not in html
+
+
+def test_formulas_are_mathml_on_the_item_page(admin: Client) -> None:
+    item = make_item(text=r"$\frac{1}{2}$의 값")
+    assert "<mfrac>" in admin.get(f"{LIST}{item.pk}/change/").content.decode()
+
+
+def test_the_item_page_shows_images_choices_answer_and_explanation(admin: Client) -> None:
+    item = make_item(choices=["하나", "둘"], answer="정답입니다", explanation="풀이입니다")
+    image = make_image(item)
+    html = admin.get(f"{LIST}{item.pk}/change/").content.decode()
+    assert f"/media/thumbnails/{image.pk}/320/" in html
+    for text in ("하나", "둘", "정답입니다", "풀이입니다"):
+        assert text in html
+
+
+def test_an_edit_of_the_text_changes_what_encoders_see(admin: Client) -> None:
+    item = make_item()
+    admin.post(f"{LIST}{item.pk}/change/", _form(item, text="$x$의 값을 구하시오."))
+    edited = Item.objects.get()
+    assert edited.text == "$x$의 값을 구하시오."
+    assert edited.content_hash != item.content_hash
+    assert edited.category == Item.ItemCategory.LATEX
+
+
+def test_an_edit_of_the_unit_leaves_vectors_alone(admin: Client) -> None:
+    item = make_item()
+    admin.post(f"{LIST}{item.pk}/change/", _form(item, unit="이차함수"))
+    edited = Item.objects.get()
+    assert edited.unit == "이차함수"
+    assert edited.content_hash == item.content_hash
+    assert edited.record_hash != item.record_hash
+
+
+def test_saving_an_item_with_images_keeps_its_hash_and_category(admin: Client) -> None:
+    item = make_item()
+    make_image(item)
+    before = Item.objects.get()
+    admin.post(f"{LIST}{item.pk}/change/", _form(item))
+    after = Item.objects.get()
+    assert (after.content_hash, after.category) == (before.content_hash, Item.ItemCategory.IMAGE)
+
+
+def test_the_code_of_an_item_does_not_change(admin: Client) -> None:
+    item = make_item(code="A-1")
+    admin.post(f"{LIST}{item.pk}/change/", _form(item, code="B-1"))
+    assert Item.objects.get().code == "A-1"
+
+
+def test_empty_choice_boxes_at_the_end_are_no_choices(admin: Client) -> None:
+    item = make_item()
+    admin.post(f"{LIST}{item.pk}/change/", _form(item, choices=["3", "", "5", "", ""]))
+    assert Item.objects.get().choices == ["3", "", "5"]
+
+
+def test_a_choice_that_is_an_image_keeps_its_place(admin: Client) -> None:
+    item = make_item(choices=["", ""])
+    make_image(item, role="choice", position=1)
+    admin.post(f"{LIST}{item.pk}/change/", _form(item, choices=["", "", "", ""]))
+    assert Item.objects.get().choices == ["", ""]
+
+
+def test_an_item_may_be_added_by_hand(admin: Client) -> None:
+    fields = _form(Item(subject="수학", text="새 문항", difficulty=2), code="NEW-1", choices=["1", "2"])
+    admin.post(f"{LIST}add/", fields)
+    item = Item.objects.get(code="NEW-1")
+    assert item.category == Item.ItemCategory.TEXT_ONLY
+    assert len(item.content_hash) == 64
+
+
+def test_an_item_needs_text_or_an_image(admin: Client) -> None:
+    item = make_item(text="처음")
+    response = admin.post(f"{LIST}{item.pk}/change/", _form(item, text=" "))
+    assert "text" in response.context["adminform"].form.errors
+    assert Item.objects.get().text == "처음"
+
+
+def test_staff_without_permission_see_no_items(client: Client) -> None:
+    client.force_login(make_staff())
+    assert client.get(LIST).status_code == 403
+
+
+def test_staff_who_may_view_cannot_change(client: Client) -> None:
+    item = make_item(text="처음")
+    client.force_login(allow(make_staff(), "itembank.view_item"))
+    assert client.get(f"{LIST}{item.pk}/change/").status_code == 200
+    assert client.post(f"{LIST}{item.pk}/change/", _form(item, text="나중")).status_code == 403
+    assert Item.objects.get().text == "처음"
+
+
+def test_counts_are_by_category() -> None:
+    make_item(text="글")
+    make_item(text="$x$")
+    make_image(make_item())
+    assert item_counts() == ItemCounts(image=1, latex=1, text_only=1)
+    assert item_counts().total == 3
+
+
+def test_filter_options_are_the_values_that_occur_sorted_and_never_empty() -> None:
+    for subject, grade, difficulty in (("수학", "", 3), ("물리학", "고1", None), ("수학", "고1", 1)):
+        make_item(subject=subject, grade=grade, difficulty=difficulty, unit="", item_type="")
+    assert filter_options() == FilterOptions(
+        subject=["물리학", "수학"], grade=["고1"], unit=[], item_type=[], difficulty=[1, 3]
+    )
+
+
+def test_filter_options_of_an_empty_bank_are_empty() -> None:
+    assert filter_options() == FilterOptions([], [], [], [], [])
+
+
+def test_accounts_can_be_made_and_listed(admin: Client) -> None:
+    fields = {"username": "kim", "password1": "long enough 1", "password2": "long enough 1", "usable_password": "true"}
+    admin.post("/admin/auth/user/add/", fields)
+    assert User.objects.filter(username="kim").exists()
+    assert admin.get("/admin/auth/user/").status_code == 200
+    assert admin.get("/admin/auth/group/add/").status_code == 200
