@@ -1,0 +1,36 @@
+"""Jobs run here: in this process, or by real workers (test_faults.py)."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from embeddings import job_services
+from embeddings.gpu import SLOT
+from embeddings.models import EmbeddingJob, Encoder
+from embeddings.pipeline.run import Run
+from tests.embeddings.faulty_backend import NAME, PLACE, make_faulty_encoder
+
+Work = Callable[[EmbeddingJob], EmbeddingJob]
+
+
+@pytest.fixture
+def faulty_encoder(settings: Any, db: None) -> Encoder:
+    """Its backend does what an item's text tells it to (tests/embeddings/faulty_backend.py)."""
+    settings.ENCODER_BACKENDS = {NAME: PLACE}
+    return make_faulty_encoder()
+
+
+@pytest.fixture
+def work() -> Work:
+    """Work on a job in this process until it ends or none of its rows waits."""
+
+    def run(job: EmbeddingJob) -> EmbeddingJob:
+        Run(job, SLOT, time.monotonic() + 60, threading.Event())()
+        job_services.finish_job(job=job)
+        job.refresh_from_db()
+        return job
+
+    return run
