@@ -1,4 +1,4 @@
-"""`manage.py benchmark NAME`: every benchmark of the project, each printing a ratio to a plain reference in the same run."""
+"""`manage.py benchmark NAME`: each benchmark of the project, with a ratio to a plain reference in the same run."""
 
 from argparse import ArgumentParser
 from importlib import import_module
