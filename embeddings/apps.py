@@ -6,3 +6,6 @@ class EmbeddingsConfig(AppConfig):
     name = "embeddings"
     verbose_name = _("Embeddings")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from embeddings import checks  # noqa: F401 - registers them

@@ -7,6 +7,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from embeddings import job_services, worker
+from embeddings.indexes import build_index, encoders_to_index
 from embeddings.selectors import jobs_with_waiting_rows
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,13 @@ def sweep() -> None:
     """Mend what lost messages and dead workers left, and ring for whatever waits."""
     job_services.sweep()
     ring_next()
+
+
+@shared_task(name="embeddings.build_indexes")
+def build_indexes() -> None:
+    """Build the vector indexes that large encoders lack, and those that are broken."""
+    for encoder in encoders_to_index():
+        build_index(encoder)
 
 
 def ring(job_id: int) -> None:

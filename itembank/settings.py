@@ -43,6 +43,7 @@ LOADED_MODELS = env.int("ITEMBANK_LOADED_MODELS", 2, validate=validate.Range(min
 # Encoder backends of your own: name=package.module:Class, separated by commas.
 ENCODER_BACKENDS: dict[str, str] = env.dict("ITEMBANK_ENCODER_BACKENDS", {})
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3, validate=validate.Range(min=1))  # each file of an upload
 refuse_bad_values(env)
 
 # Servers that the environment does not name are embedded ones under the home directory.
@@ -112,7 +113,7 @@ DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, co
 
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", _("Korean")), ("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "unfold"]
 TIME_ZONE = "Asia/Seoul"
 USE_TZ = True
 
@@ -159,6 +160,8 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE = {
     "sweep-embedding-jobs": {"task": "embeddings.sweep", "schedule": SWEEP_SECONDS},
     "sweep-uploads": {"task": "itembank.sweep_uploads", "schedule": SWEEP_SECONDS},
+    # One that waits behind a long build is of no use.
+    "build-vector-indexes": {"task": "embeddings.build_indexes", "schedule": 60, "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME_DIR / "run" / "beat-schedule")
 

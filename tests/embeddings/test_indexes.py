@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+from django.core.checks import Tags, run_checks
 from django.db import connection, transaction
 
 from embeddings import indexes
@@ -8,6 +9,7 @@ from embeddings.indexes import IndexState, build_index, drop_index, encoders_to_
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.search.dense import Route, choose_route
 from embeddings.search.types import Filters
+from embeddings.tasks import build_indexes
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
 
@@ -46,6 +48,28 @@ def test_a_broken_index_is_noticed_not_used_and_built_again() -> None:
     assert build_index(space) is IndexState.READY
     assert choose_route(space, Filters()) is Route.INDEX
     assert encoders_to_index() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_check_names_a_broken_index_and_the_command_that_mends_it() -> None:
+    space = filled_space()
+    build_index(space)
+    assert run_checks(tags=[Tags.database], databases=["default"]) == []
+    break_index(space)
+    [warning] = run_checks(tags=[Tags.database], databases=["default"])
+    assert warning.id == "embeddings.W001"
+    assert warning.hint is not None
+    assert f"build_index --encoder {space.slug}" in warning.hint
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_periodic_task_builds_what_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "INDEX_MIN_ROWS", 40)
+    broken, large, small = filled_space(10), filled_space(40), filled_space(10)
+    build_index(broken)
+    break_index(broken)
+    build_indexes()
+    assert [index_state(space) for space in (broken, large, small)] == ["ready", "ready", "none"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -25,6 +25,7 @@ def space() -> Encoder:
 @contextmanager
 def gpu_worker() -> Iterator[None]:
     """A worker process on the test's database."""
+    assert settings.EMBEDDED is not None
     database = settings.EMBEDDED.database_url.removesuffix("itembank") + connection.settings_dict["NAME"]
     with running_worker("gpu", {"DATABASE_URL": database}):
         yield

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from embeddings import worker
-from embeddings.encoders.base import Modality
+from embeddings.encoders.base import EncoderInput, Modality, Role
+from embeddings.encoders.registry import create_backend
 from embeddings.models import Encoder, QueryEncoding
 from embeddings.search import Filters, SearchError, SearchRequest, SearchResponse, search
 from embeddings.services import activate_encoder
@@ -47,9 +48,8 @@ pytestmark = pytest.mark.django_db
 
 def test_a_text_finds_the_item_with_the_same_text_first() -> None:
     space, items = make_space(256), make_items(12)
-    model = worker.SLOT.model(space)
-    inputs = [worker.EncoderInput(item.text) for item in items]
-    fill(space, items, model.backend.encode(inputs, worker.Role.DOCUMENT))
+    inputs = [EncoderInput(item.text) for item in items]
+    fill(space, items, create_backend(space.spec()).encode(inputs, Role.DOCUMENT))
     response = find(text=items[7].text, encoder=space.slug, k=3)
     assert response.hits[0].code == items[7].code
     assert response.hits[0].score == pytest.approx(1, abs=1e-3)
@@ -145,7 +145,7 @@ def test_items_that_cannot_be_found_are_counted(space: Encoder) -> None:
 
 def test_edited_hits_are_counted(space: Encoder) -> None:
     item = make_items(1)[0]
-    fill(space, [item], np.ones((1, 256), np.float32) / 16)
+    fill(space, [item], np.full((1, 256), 1 / 16, np.float32))
     item.content_hash = "0" * 64
     item.save()
     assert "1 of the hits were edited" in " ".join(find(text="a", k=100).notes)

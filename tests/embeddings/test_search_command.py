@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from embeddings.indexes import IndexState, index_state
 from embeddings.models import Encoder
 from embeddings.services import activate_encoder
+from itembank.models import Item
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
 
@@ -36,7 +37,7 @@ def test_json_holds_hits_and_timings_and_nothing_else(space: Encoder) -> None:
 
 @pytest.mark.django_db
 def test_the_table_shows_rank_code_place_and_the_text_as_written(space: Encoder) -> None:
-    text = run("--filter", "subject=물리", "--item", Encoder.objects.get().embeddings.first().item.code)
+    text = run("--filter", "subject=물리", "--item", Item.objects.earliest("pk").code)
     assert "물리 / 일차함수" in text
     assert "[bold]F[/bold]" in " ".join(text.split())
     assert "exact-filtered" in text
