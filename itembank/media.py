@@ -57,11 +57,15 @@ def serve_thumbnail(request: HttpRequest, pk: int, size: int) -> FileResponse:
     """The thumbnail of an item image in one of the SIZES."""
     if size not in SIZES:
         raise Http404
-    image = get_object_or_404(ItemImage, pk=pk)
+    return thumbnail_response(get_object_or_404(ItemImage, pk=pk), size)
+
+
+def thumbnail_response(image: ItemImage, size: int) -> FileResponse:
+    """The thumbnail of an image, which need not be saved. 404 where the stored file is missing or broken."""
     try:
         file = thumbnail(image, size).open("rb")
     except ThumbnailError as error:
-        logger.warning("no thumbnail of image %s: %s", pk, error)
+        logger.warning("no thumbnail of image %s: %s", image.pk, error)
         raise Http404 from error
     return _harmless(FileResponse(file, content_type="image/webp"))
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from itembank.models import UploadBatch, UploadRow
+from itembank.models import ItemImage, UploadBatch, UploadRow
 from itembank.uploads.columns import FIELDS
 
 State = UploadBatch.State
@@ -51,3 +51,22 @@ def silent_uploads(*, seconds: int) -> QuerySet[UploadBatch]:
 
 def _place(column: str) -> tuple[bool, str]:
     return column not in FIELDS, column
+
+
+def sample_images(row: UploadRow) -> list[ItemImage]:
+    """The images of a sample row, as they would be saved."""
+    return [
+        ItemImage(
+            role=image["role"], file=image["name"], **{name: image[name] for name in ("sha256", "width", "height")}
+        )
+        for image in row.raw.get("images", [])
+    ]
+
+
+def sample_image(*, batch_id: int, sha256: str) -> ItemImage | None:
+    """An image of the upload's sample, by its hash."""
+    shown = UploadRow.objects.filter(batch=batch_id, raw__images__contains=[{"sha256": sha256}]).exclude(
+        outcome=Outcome.REJECTED
+    )
+    images = (image for row in shown[:1] for image in sample_images(row))
+    return next((image for image in images if image.sha256 == sha256), None)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from django.utils.translation import gettext as _
 
 from itembank.models import UploadBatch
-
 from itembank.selectors import rejected_columns, rejected_rows
 
 BOM = "\ufeff"  # or Excel reads the file as CP949

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from itembank import services
 from itembank.imports.passes import check_upload, import_upload
 from itembank.imports.rejected import rejected_csv
-from itembank.selectors import rejected_rows, upload_counts
 from itembank.imports.sources import SourceError, upload_files
 from itembank.models import UploadBatch, UploadRow
+from itembank.selectors import rejected_rows, upload_counts
 
 SHOWN_REJECTED = 20
 STATUS_SOME_REJECTED = 3
