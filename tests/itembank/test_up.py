@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -50,6 +51,11 @@ def child_running(parent: psutil.Process, *words: str) -> psutil.Process | None:
     return None
 
 
+def replaced(parent: psutil.Process, words: tuple[str, ...], old_pid: int) -> bool:
+    child = child_running(parent, *words)
+    return child is not None and child.pid != old_pid
+
+
 @pytest.fixture
 def bank(tmp_path: Path) -> Iterator[tuple[psutil.Process, int, EmbeddedServices]]:
     """A running bank: the process of `up`, its port, its servers."""
@@ -72,7 +78,7 @@ def test_up_restarts_what_dies_and_stops_everything(bank: tuple[psutil.Process, 
         victim = child_running(up, *words)
         assert victim is not None
         victim.kill()
-        wait_until(lambda words=words, old=victim.pid: (new := child_running(up, *words)) and new.pid != old)
+        wait_until(partial(replaced, up, words, victim.pid))
     wait_until(lambda: answers(port))
 
     servers.stop_broker(immediately=True)
