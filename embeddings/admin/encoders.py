@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from embeddings.admin.reading import coverage_parts, recent_coverage, with_progress
-from embeddings.dispatch import start_job
+from embeddings.dispatch import build_indexes_soon, start_job
 from embeddings.encoders.presets import PRESETS, Preset
 from embeddings.health import vector_health
 from embeddings.indexes import index_state, wants_index
@@ -48,6 +48,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
         return [
             path("<int:pk>/start/", wrap(require_POST(self.start_view)), name="embeddings_encoder_start"),
             path("<int:pk>/activate/", wrap(require_POST(self.activate_view)), name="embeddings_encoder_activate"),
+            path("<int:pk>/index/", wrap(require_POST(self.index_view)), name="embeddings_encoder_index"),
             *super().get_urls(),
         ]
 
@@ -120,6 +121,14 @@ class EncoderAdmin(ModelAdmin[Encoder]):
                 messages.error(request, _("Not put to use: %(reason)s") % {"reason": reason})
         else:
             messages.success(request, _("%(name)s serves the searches from now on.") % {"name": encoder.title})
+        return redirect("admin:embeddings_encoder_change", pk)
+
+    def index_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self._allowed(request, pk, "embeddings.activate_encoder")
+        if build_indexes_soon():
+            messages.success(request, _("The cpu worker builds the index. Searches go on meanwhile."))
+        else:
+            messages.error(request, _("The message broker does not answer. Start it (manage.py up starts all)."))
         return redirect("admin:embeddings_encoder_change", pk)
 
     # ---- away with it
