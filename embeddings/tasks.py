@@ -13,14 +13,16 @@ from embeddings.selectors import jobs_with_waiting_rows
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="embeddings.run_job")
+# Acknowledged when they begin: rows and the sweeper bring work back sooner than the broker would, and a worker that
+# holds an unacknowledged message when the broker dies ends with an error (kombu 5.7 fails to put the message back).
+@shared_task(name="embeddings.run_job", acks_late=False)
 def run_job(job_id: int) -> None:
     """Work on the job for a while, then ring for whatever waits next."""
     if worker.work_on(job_id):
         ring_next()
 
 
-@shared_task(name="embeddings.encode_query")
+@shared_task(name="embeddings.encode_query", acks_late=False)
 def encode_query(query_id: str) -> None:
     """Write the query's vector, or why there is none, to its row."""
     worker.encode_query(query_id)

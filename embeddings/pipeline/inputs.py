@@ -113,7 +113,7 @@ def prepare(backend: EncoderBackend, works: Sequence[Work]) -> Prepared:
     failures = []
     for work in works:
         try:
-            done.append((work, backend.preprocess([_opened(work)], Role.DOCUMENT)))
+            done.append((work, backend.preprocess([opened(work)], Role.DOCUMENT)))
         except ItemInputError as error:
             failures.append(Failure(work, error.reason, final=True))
         except Exception as error:  # a backend may raise anything, and only this item is touched
@@ -125,7 +125,8 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def _opened(work: Work) -> EncoderInput:
+def opened(work: Work) -> EncoderInput:
+    """What the backend sees. Raises ItemInputError where a picture cannot be opened."""
     if work.picture_missing:
         raise ItemInputError(0, _("The item has a picture, but none is stored. Upload the item again."))
     return EncoderInput(work.text, tuple(_open(picture.name) for picture in work.pictures))

@@ -10,17 +10,23 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings import job_services
 from embeddings.encoders.base import EncoderBackend, EncoderInput, Role
 from embeddings.encoders.errors import OutOfMemory
 from embeddings.encoders.hashing import HashingBackend
 from embeddings.encoders.presets import PRESETS
 from embeddings.models import Embedding, Encoder
 from embeddings.partitions import create_partition
+from embeddings.pipeline import results
 
 NAME, PLACE = "faulty", "tests.embeddings.faulty_backend:FaultyBackend"
 RAISES, KILLS = "이 문항은 오류를 낸다", "이 문항은 작업자를 죽인다"
 ROOM = 100_000  # of the device, in characters a batch
-SECONDS_A_BATCH = float(os.environ.get("ITEMBANK_TEST_SECONDS_A_BATCH", "0"))
+SECONDS_AN_ITEM = float(os.environ.get("ITEMBANK_TEST_SECONDS_AN_ITEM", "0"))
+
+if os.environ.get("ITEMBANK_TEST_UNGUARDED"):  # for the control: stored without a look at the item as it is by now
+    results.unchanged = lambda works: {work.claim.id for work in works}
+    job_services._requeue_outdated = lambda job: 0
 
 
 class FaultyBackend(HashingBackend):
@@ -42,7 +48,7 @@ class FaultyBackend(HashingBackend):
                 os.kill(os.getpid(), signal.SIGKILL)
             if RAISES in text:
                 raise RuntimeError("the model stumbled")
-        time.sleep(SECONDS_A_BATCH)
+        time.sleep(SECONDS_AN_ITEM * len(texts))
         if FaultyBackend.during_embed is not None:
             FaultyBackend.during_embed(texts)
         return super().embed([grams for _, grams in payload])
