@@ -66,8 +66,8 @@ class UploadBatchAdmin(ModelAdmin[UploadBatch]):
             "example.zip": require_safe(self.example_view),
             "<int:pk>/progress/": never_cache(require_safe(self.progress_view)),
             "<int:pk>/rejected.csv": require_safe(self.rejected_view),
-            "<int:pk>/images/<str:sha256>/": require_safe(self.image_view),
-            "<int:pk>/control/<str:control>/": require_POST(self.control_view),
+            "<int:pk>/images/<slug:sha256>/": require_safe(self.image_view),
+            "<int:pk>/control/<slug:control>/": require_POST(self.control_view),
         }
         names = ("example", "progress", "rejected", "image", "control")
         wrap = self.admin_site.admin_view

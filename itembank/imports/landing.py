@@ -25,8 +25,10 @@ _CREATE = sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {}
 _COPY = sql.SQL("COPY {} ({}) FROM STDIN").format(_INCOMING, _NAMES)
 # In the order of codes, so that two imports of the same items wait for each other instead of deadlocking.
 _UPSERT = sql.SQL(
-    "INSERT INTO {items} ({names}, created_at, updated_at) SELECT {names}, now(), now() FROM {incoming} ORDER BY code "
-    "ON CONFLICT (code) DO UPDATE SET {changes}, updated_at = now() WHERE {items}.record_hash <> EXCLUDED.record_hash "
+    "INSERT INTO {items} ({names}, created_at, updated_at) "
+    "SELECT {names}, statement_timestamp(), statement_timestamp() FROM {incoming} ORDER BY code "
+    "ON CONFLICT (code) DO UPDATE SET {changes}, updated_at = EXCLUDED.updated_at "
+    "WHERE {items}.record_hash <> EXCLUDED.record_hash "
     "RETURNING id, code, xmax = 0"  # xmax is 0 exactly where the row was inserted
 ).format(
     items=_ITEMS,
