@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
+from django.utils import translation
 
 
 @pytest.fixture(autouse=True)
@@ -14,9 +16,23 @@ def _media_in_tmp(settings: Any, tmp_path: Path) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """Messages as the code has them. What a request says follows the request: Korean unless it asks for English."""
+    with translation.override("en"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(embedded_services: object) -> None:
     """Starts the servers before pytest-django, which asks for this fixture, makes the test database.
 
     It stands here because plugins may not override each other's fixtures.
     """
+
+
+@pytest.fixture
+def in_english() -> Iterator[None]:
+    """Messages are compared in English, whatever the default language of the UI."""
+    with translation.override("en"):
+        yield

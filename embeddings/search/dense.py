@@ -49,23 +49,47 @@ class Neighbour(NamedTuple):
     stale: bool
 
 
+class Span(NamedTuple):
+    """Neighbouring dimensions of a space, counted from 0."""
+
+    start: int
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearestQuery:
-    """The `k` items nearest to `vector`, leaving out the item `without`."""
+    """The `k` items nearest to `vector`, leaving out the item `without`.
+
+    With a `span`, only those dimensions are compared, and items that are zero there are left out.
+    """
 
     vector: Vector
     filters: Filters
     k: int
     without: int | None = None
+    span: Span | None = None
 
     def parameters(self) -> dict[str, Any]:
         lists = {name: list(values) for name, values in self.filters.as_dict().items()}
-        return {**lists, "query": HalfVector(self.vector), "k": self.k, "without": self.without or 0}
+        compared = self.vector[self.span.start :][: self.span.size] if self.span else self.vector
+        return {**lists, "query": HalfVector(compared), "k": self.k, "without": self.without or 0}
+
+
+def asked_span(encoder: Encoder, vector: Vector) -> Span | None:
+    """The part of a concatenation that the query has, or None where it has all of them.
+
+    What a query lacks says nothing about an item: left in, the empty part would rank each item that has it last
+    (docs/decisions/0003).
+    """
+    sizes = list(encoder.parts.values_list("part__dimensions", flat=True)) if encoder.backend == "concat" else []
+    starts = [sum(sizes[:position]) for position in range(len(sizes))]
+    asked = [Span(start, size) for start, size in zip(starts, sizes, strict=True) if vector[start:][:size].any()]
+    return asked[0] if len(asked) == 1 and len(sizes) > 1 else None
 
 
 def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:
     """Neighbours by (score descending, code ascending in code point order), and the route that found them."""
-    route = choose_route(encoder, query.filters, exact=exact)
+    route = choose_route(encoder, query.filters, exact=exact or query.span is not None)
     rows = _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(encoder, query.k))
     return [Neighbour(item_id, code, 1 - distance, stale) for item_id, code, distance, stale in rows], route
 
@@ -97,11 +121,11 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
             "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
         ),
         Route.EXACT: (
-            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance "
+            "SELECT item_id, content_hash, {compared} <=> %(query)s::halfvec AS distance "
             "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
         ),
         Route.EXACT_FILTERED: (
-            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance "
+            "SELECT item_id, content_hash, {compared} <=> %(query)s::halfvec AS distance "
             "FROM {table} WHERE item_id IN (SELECT id FROM itembank_item WHERE {condition}) AND item_id <> %(without)s "
             "ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
         ),
@@ -116,14 +140,22 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
         f"WITH nearest AS MATERIALIZED ({nearest_rows}) "  # noqa: S608 - names and literals below are quoted by psycopg
         "SELECT item_id, item.code, distance, nearest.content_hash <> item.content_hash "
         "FROM nearest JOIN itembank_item AS item ON item.id = item_id "
+        "WHERE distance < 'NaN' "  # the cosine with a zero vector, and greater than all others
         'ORDER BY distance, item.code COLLATE "C" LIMIT %(k)s'
     )
     return sql.SQL(statement).format(
         table=_table(encoder),
+        compared=_compared(query.span),
         size=sql.Literal(encoder.dimensions),
         candidates=sql.Literal(_candidates(encoder, query.k)),
         condition=_condition(query.filters),
     )
+
+
+def _compared(span: Span | None) -> sql.Composable:
+    if span is None:
+        return sql.SQL("embedding")
+    return sql.SQL("subvector(embedding, {}, {})").format(sql.Literal(span.start + 1), sql.Literal(span.size))
 
 
 def _condition(filters: Filters) -> sql.Composed:
