@@ -173,6 +173,7 @@ UNFOLD = {
     "SITE_SUBHEADER": _("Exam items and their likenesses"),
     "SITE_SYMBOL": "library_books",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "itembank.admin.assets.favicon"}],
     "SHOW_LANGUAGES": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "embeddings.admin.home.home",

@@ -6,3 +6,7 @@ from django.templatetags.static import static
 
 def style(request: HttpRequest) -> str:
     return static("itembank/face.css")
+
+
+def favicon(request: HttpRequest) -> str:
+    return static("itembank/favicon.svg")
