@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.utils import translation
-from django.utils import translation
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +28,3 @@ def django_db_modify_db_settings(embedded_services: object) -> None:
 
     It stands here because plugins may not override each other's fixtures.
     """
-
-
-@pytest.fixture
-def in_english() -> Iterator[None]:
-    """Messages are compared in English, whatever the default language of the UI."""
-    with translation.override("en"):
-        yield
