@@ -4,27 +4,20 @@ Runs in a home of its own (database, broker, worker, sample items), which it rem
 machine has one GPU, stop the bank's worker first, or the two share it.
 """
 
-import os
 import random
-import subprocess
-import sys
-import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from embeddings.benchmarks.own_home import filled_bank, run_in_own_home
 from embeddings.dispatch import cancel_job, start_job
 from embeddings.models import EmbeddingJob, Encoder, JobItem
 from embeddings.search.queries import QueryContent, encode_on_worker, query_vector
-from embeddings.services import get_or_create_encoder
 from itembank.models import Item
 from itembank.processes import running_worker
 
@@ -44,10 +37,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(*, encoder: str, items: int, queries: int, seed: int, home: str | None, **options: Any) -> None:
     """Print P50 and P95 of both states, the micro-batches' lengths and the verdict. Raises CommandError."""
     if home is None:
-        return _run_in_own_home(encoder=encoder, items=items, queries=queries, seed=seed)
-    if Path(home).resolve() != settings.HOME_DIR:
-        raise CommandError("--home must be the ITEMBANK_HOME of this process; leave it out for a temporary one.")
-    space = _filled_bank(Path(home), preset=encoder, items=items, seed=seed)
+        return run_in_own_home("query", encoder=encoder, items=items, queries=queries, seed=seed)
+    space = filled_bank(home, preset=encoder, items=items, seed=seed)
     texts = _texts(seed)
     with running_worker("gpu"):
         _latencies(space, islice(texts, WARM_UP_QUERIES), pause=0)
@@ -56,24 +47,6 @@ def run(*, encoder: str, items: int, queries: int, seed: int, home: str | None, 
         busy = _latencies_during_jobs(space, texts, queries=queries, pause=float(np.mean(batches)))
         batches += _batch_seconds(space)  # again: other work on the machine may have slowed one or the other
     return _report(idle, busy, batches)
-
-
-def _run_in_own_home(**options: object) -> None:
-    outside = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "CELERY_BROKER_URL"}}
-    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    with tempfile.TemporaryDirectory(prefix="itembank-benchmark-") as home:
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "benchmark", "query", *arguments]
-        environment = {**outside, "ITEMBANK_HOME": home, "LOG_LEVEL": "WARNING"}
-        ended = subprocess.run([*command, "--home", home], env=environment, check=False)
-    if ended.returncode:
-        raise CommandError(f"The benchmark ended with status {ended.returncode}.")
-
-
-def _filled_bank(home: Path, *, preset: str, items: int, seed: int) -> Encoder:
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("make_sample", str(home / "sample"), items=items, seed=seed)
-    call_command("import_items", str(home / "sample"))
-    return get_or_create_encoder(preset=preset)
 
 
 def _texts(seed: int) -> Iterator[str]:
