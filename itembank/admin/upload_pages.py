@@ -76,6 +76,8 @@ def _words(batch: UploadBatch) -> str:
         return _("Waiting for a worker …")
     if batch.state == State.CHECKING:
         return _("%(rows)s rows checked") % {"rows": number(batch.processed_rows)}
+    if not batch.total_rows:
+        return ""
     numbers = {"rows": number(batch.processed_rows), "total": number(batch.total_rows)}
     return _("%(rows)s of %(total)s rows") % numbers
 

@@ -1,4 +1,4 @@
-// Uploads: the page of one asks how far it is while a worker is at it; the form cannot be sent twice.
+// Uploads: the page of one asks how far it is while a worker is at it; the form takes dropped files and is sent once.
 "use strict";
 
 (function () {
@@ -33,7 +33,26 @@
     if (["checking", "importing"].includes(root.dataset.state)) window.setTimeout(follow, PAUSE, root);
   }
 
+  function takeFiles(drop) {
+    const input = drop.querySelector("input[type=file]");
+    input.addEventListener("change", () => {
+      if (input.files[0]) drop.querySelector("[data-chosen]").textContent = input.files[0].name;
+    });
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      drop.addEventListener(name, (event) => {
+        event.preventDefault();
+        drop.classList.toggle("ib-over", name === "dragover");
+        if (name !== "drop" || !event.dataTransfer.files.length) return;
+        input.files = event.dataTransfer.files;
+        input.dispatchEvent(new Event("change"));
+      });
+    }
+    // unfold listens too, and fails where a file input has no text input beside it.
+    input.addEventListener("change", (event) => event.stopImmediatePropagation());
+  }
+
   for (const form of document.querySelectorAll("form[data-upload]")) {
+    form.querySelectorAll("[data-drop]").forEach(takeFiles);
     form.addEventListener("submit", () => {
       const button = form.querySelector("button[type=submit]");
       button.disabled = true;
