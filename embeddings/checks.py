@@ -1,4 +1,4 @@
-"""Misconfigurations that would stop embedding, found by `manage.py check`."""
+"""What would stop embedding or slow searches down, found by `manage.py check` (with `--database default` for all)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,6 +45,28 @@ def check_encoders(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         return [message for encoder in Encoder.objects.all() if (message := _encoder_problem(encoder))]
     except DatabaseError:  # `migrate` checks before it makes the tables
         return []
+
+
+@register("database")
+def check_vector_indexes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Indexes whose build was cut off: of no use to a search, and a burden on every write."""
+    from embeddings.indexes import IndexState, index_state
+    from embeddings.models import Encoder
+
+    if not kwargs.get("databases"):
+        return []
+    try:
+        broken = [encoder for encoder in Encoder.objects.all() if index_state(encoder) is IndexState.INVALID]
+    except DatabaseError:  # see above
+        return []
+    return [
+        Warning(
+            f"The vector index of the encoder {encoder.slug} is broken: searches compare with every vector.",
+            hint=f"The cpu worker rebuilds it within minutes; at once: manage.py build_index --encoder {encoder.slug}",
+            id="itembank.W102",
+        )
+        for encoder in broken
+    ]
 
 
 def _backend_problem(name: str) -> CheckMessage | None:

@@ -27,7 +27,7 @@ def break_index(space: Encoder) -> None:
 
 def broken_index_warnings() -> list[CheckMessage]:
     found = run_checks(tags=[Tags.database], databases=["default"])
-    return [message for message in found if message.id == "embeddings.W001"]
+    return [message for message in found if message.id == "itembank.W102"]
 
 
 @pytest.mark.django_db(transaction=True)
