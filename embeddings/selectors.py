@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, FilteredRelation, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from embeddings.encoders.base import Modality
@@ -72,18 +72,23 @@ class Coverage:
 
 
 def coverage(encoder: Encoder) -> Coverage:
-    """Two passes over the items' keys; about half a second at 176,443 items."""
-    vector = Embedding.objects.filter(encoder=encoder, item=OuterRef("pk")).values("content_hash")
-    items = items_for(encoder).annotate(embedded_hash=Subquery(vector), in_quarantine=_is_quarantined(encoder))
-    current = Q(embedded_hash=F("content_hash"))
-    lacking = Q(embedded_hash__isnull=True) | ~current  # a comparison with NULL is not true, and its negation neither
-    counts = items.aggregate(
-        embedded=Count("pk", filter=current),
-        quarantined=Count("pk", filter=lacking & Q(in_quarantine=True)),
-        stale=Count("pk", filter=Q(embedded_hash__isnull=False, in_quarantine=False) & ~current),
-        missing=Count("pk", filter=Q(embedded_hash__isnull=True, in_quarantine=False)),
+    """Two queries; about 0.3 s at 176,443 items. A join, because a subquery would probe the vectors once an item."""
+    vector = FilteredRelation("embeddings", condition=Q(embeddings__encoder=encoder))
+    items = items_for(encoder).annotate(vector=vector)
+    sums = {
+        "items": Count("pk"),
+        "vectors": Count("vector__item"),
+        "current": Count("pk", filter=Q(vector__content_hash=F("content_hash"))),
+    }
+    of_all = items.aggregate(**sums)
+    of_quarantined = items.filter(_is_quarantined(encoder)).aggregate(**sums)
+    left = {name: of_all[name] - of_quarantined[name] for name in sums}
+    return Coverage(
+        embedded=of_all["current"],
+        stale=left["vectors"] - left["current"],
+        missing=left["items"] - left["vectors"],
+        quarantined=of_quarantined["items"] - of_quarantined["current"],
     )
-    return Coverage(**counts)
 
 
 # ---- jobs
