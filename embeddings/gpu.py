@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import EncoderBackend, Features, Vectors
 from embeddings.encoders.errors import EncoderError
@@ -135,8 +136,11 @@ class GpuSlot:
         spec = encoder.spec()
         if spec.fingerprint() != encoder.fingerprint:
             raise EncoderError(
-                f"the encoder {encoder.slug} was made by another version of its backend, and its vectors would not "
-                "match new ones; make a new encoder and activate it once it is filled"
+                _(
+                    "the backend of the encoder %(slug)s was updated, and its vectors would not match new ones; make a "
+                    "new encoder and activate it once it is filled"
+                )
+                % {"slug": encoder.slug}
             )
         with self._mutex:
             if encoder.fingerprint not in self._models:

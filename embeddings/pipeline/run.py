@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from embeddings.encoders.errors import EncoderError
 from embeddings.gpu import GpuSlot, Model
 from embeddings.models import EmbeddingJob, JobItem
@@ -131,7 +133,10 @@ class Run:
     def _look_for_hope(self, results: Results) -> None:
         self._failed_in_a_row = 0 if results.embedded else self._failed_in_a_row + results.first_failures
         if self._failed_in_a_row >= HOPELESS:
-            raise JobStuckError(f"{self._failed_in_a_row} failures in a row, the last one: {results.last_reason}")
+            raise JobStuckError(
+                _("%(count)d failures in a row, the last one: %(reason)s")
+                % {"count": self._failed_in_a_row, "reason": results.last_reason}
+            )
 
     def _drop_what_has_not_begun(self) -> None:
         for _batch, future in self._flying:
