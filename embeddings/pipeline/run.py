@@ -107,7 +107,7 @@ class Run:
 
     def _has_room_for(self, batch: MicroBatch) -> bool:
         # One that goes alone is alone in the pipeline: if the worker dies, there is no doubt which item did it.
-        if batch.alone or any(flying.alone for flying, _ in self._flying):
+        if batch.alone or any(flying.alone for flying, _future in self._flying):
             return not self._flying
         return len(self._flying) < AHEAD
 
