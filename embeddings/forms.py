@@ -45,6 +45,9 @@ class SearchForm(forms.Form):
         for name in FILTER_FIELDS:
             label = Item._meta.get_field(name).verbose_name  # type: ignore[union-attr]
             self.fields[name] = forms.CharField(label=label, required=False, widget=_select(_choices(name, options)))
+        # A large bank has thousands of units: typed, with the known ones offered.
+        self.fields["unit"].widget = forms.TextInput(attrs={"class": "ib-input", "list": "units", "maxlength": 200})
+        self.units = options.unit
         self.fields["encoder"].widget = _select(_encoder_choices())
 
     def clean_image(self) -> Any:

@@ -52,6 +52,7 @@ class EmbeddingJobAdmin(ModelAdmin[EmbeddingJob]):
     list_display_links = ("number", "encoder_name")
     list_filter = (("state", ChoicesDropdownFilter), ("scope", ChoicesDropdownFilter))
     list_select_related = ("encoder", "created_by")
+    list_filter_submit = True
     list_per_page = 50
     list_fullwidth = True
     sortable_by = ()

@@ -13,11 +13,12 @@ from itembank.models import Item
 
 if TYPE_CHECKING:
     from django.contrib.admin import ChoicesFieldListFilter as ChoicesDropdownFilter
+    from django.contrib.admin import FieldListFilter as FieldTextFilter
     from django.contrib.admin import SimpleListFilter as DropdownFilter
 else:
-    from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+    from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, FieldTextFilter
 
-__all__ = ["ChoicesDropdownFilter", "value_filter"]
+__all__ = ["ChoicesDropdownFilter", "FieldTextFilter", "value_filter"]
 
 
 def options_of(request: HttpRequest) -> FilterOptions:

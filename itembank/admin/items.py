@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from itembank.admin.base import BankChangeList, ModelAdmin
-from itembank.admin.filters import ChoicesDropdownFilter, value_filter
+from itembank.admin.filters import ChoicesDropdownFilter, FieldTextFilter, value_filter
 from itembank.admin.forms import ItemForm
 from itembank.models import Item
 from itembank.services import save_item
@@ -25,14 +25,22 @@ class ItemAdmin(ModelAdmin[Item]):
     form = ItemForm
     list_display = ("picture", "code", "start_of_text", *FACETS)
     list_display_links = ("picture", "code", "start_of_text")
-    list_filter = (*map(value_filter, FACETS[:-1]), ("category", ChoicesDropdownFilter))
+    # A large bank has thousands of units, more than a drop-down can hold: they are looked for by a part of the name.
+    list_filter = (
+        value_filter("subject"),
+        value_filter("grade"),
+        ("unit", FieldTextFilter),
+        value_filter("item_type"),
+        value_filter("difficulty"),
+        ("category", ChoicesDropdownFilter),
+    )
     search_fields = ("code", "text")
     search_help_text = _("The beginning of a code, or words of the text")
     ordering = ("code",)
     sortable_by = ("code", "difficulty")
     list_per_page = 50
     show_full_result_count = False
-    list_filter_sheet = True
+    list_filter_submit = True
     list_fullwidth = True
     change_form_outer_before_template = "itembank/item_page.html"
     warn_unsaved_form = True

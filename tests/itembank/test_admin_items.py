@@ -192,3 +192,9 @@ def test_accounts_can_be_made_and_listed(admin: Client) -> None:
     assert User.objects.filter(username="kim").exists()
     assert admin.get("/admin/auth/user/").status_code == 200
     assert admin.get("/admin/auth/group/add/").status_code == 200
+
+
+def test_units_are_filtered_by_a_part_of_their_name(admin: Client) -> None:
+    make_item(code="A", unit="일차함수와 그래프")
+    make_item(code="B", unit="이차방정식")
+    assert _codes(admin, unit__icontains="함수") == ["A"]

@@ -52,7 +52,7 @@ def test_staff_get_the_file_with_its_type(staff: Client, store: Path) -> None:
     response = staff.get("/media/items/a.png")
     assert response.status_code == 200
     assert response["Content-Type"] == "image/png"
-    assert b"".join(response) == PNG  # type: ignore[arg-type]
+    assert b"".join(response) == PNG
 
 
 def test_the_browser_may_neither_guess_nor_run_nor_share_what_it_gets(staff: Client, store: Path) -> None:
