@@ -38,6 +38,7 @@ def background_processes(log_dir: Path | None = None) -> list[ChildProcess]:
 
 
 def web_process(host: str, port: int, log_dir: Path | None = None) -> ChildProcess:
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise looks there even where it serves from the apps
     return ChildProcess("web", web_command(host=host, port=port), log_dir)
 
 
