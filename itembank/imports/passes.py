@@ -137,21 +137,19 @@ def _check_chunk(batch: UploadBatch, chunk: Chunk) -> None:
     """Count what an import would do now; keep the rejected rows and a sample of the others."""
     known = known_hashes(record.code for record in chunk.records)
     new = [record for record in chunk.records if record.code not in known]
-    same = [record for record in chunk.records if known.get(record.code) == record.derived.record_hash]
-    apart = {record.code for record in (*new, *same)}
-    changed = [record for record in chunk.records if record.code not in apart]
+    met = [record for record in chunk.records if record.code in known]
+    changed = [record for record in met if known[record.code] != record.derived.record_hash]
     keep_sample(batch, new=new, changed=changed)
     keep_rejected(batch, chunk.rejected)
-    _count(batch, new=len(new), changed=len(changed), unchanged=len(same), rejected=len(chunk.rejected))
+    unchanged = len(met) - len(changed)
+    _count(batch, new=len(new), changed=len(changed), unchanged=unchanged, rejected=len(chunk.rejected))
 
 
 def _import_chunk(batch: UploadBatch, chunk: Chunk) -> None:
     """Land the chunk's good rows. The bank may have changed since the check: counts and reasons are those of now."""
     if batch.processed_rows == 0:
         batch.rows.filter(outcome=UploadRow.Outcome.REJECTED).delete()
-    known = known_hashes(record.code for record in chunk.records)
-    fresh = [record for record in chunk.records if known.get(record.code) != record.derived.record_hash]
-    landed = land(fresh, batch_id=batch.pk)
+    landed = land(chunk.records, batch_id=batch.pk)
     rejected = [*chunk.rejected, *(refused_row(record, reason) for record, reason in landed.refused)]
     keep_rejected(batch, rejected)
     unchanged = len(chunk.records) - landed.new - landed.changed - len(landed.refused)

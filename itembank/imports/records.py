@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -55,24 +56,25 @@ class Derived:
     record_hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemRecord:
     """An item, ready to land. `fields` has the keys UPLOADED."""
 
     row: int
+    code: str
     fields: dict[str, Any]
     images: tuple[PlacedImage, ...]
-    derived: Derived
 
-    @property
-    def code(self) -> str:
-        return str(self.fields["code"])
+    @cached_property
+    def derived(self) -> Derived:
+        """Made when asked for: the check of a new item needs no hash, and an import makes it while COPY runs."""
+        return derive(self.fields, self.images)
 
 
 def make_record(draft: ItemDraft, images: Sequence[PlacedImage]) -> ItemRecord:
     """The record of a draft whose images are `images`, in the draft's order."""
     fields = dict(zip(UPLOADED, _uploaded(draft), strict=True))
-    return ItemRecord(draft.row, fields, tuple(images), derive(fields, images))
+    return ItemRecord(draft.row, draft.code, fields, tuple(images))
 
 
 def derive(fields: Mapping[str, Any], images: Sequence[PlacedImage]) -> Derived:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from itembank import services
 from itembank.imports import chunks
-from itembank.imports.passes import import_upload
+from itembank.imports.passes import check_upload, import_upload
 from itembank.models import Item, UploadBatch
 from itembank.services import UploadStateError
 from tests.factories import make_item
@@ -181,9 +182,12 @@ def test_a_file_without_items_fails_with_a_reason() -> None:
     assert batch.error
 
 
-def test_reasons_are_in_the_language_of_the_uploader() -> None:
-    batch = make_upload(jsonl(item("A-1", difficulty="9")))
-    assert batch.language == "ko"
+def test_reasons_are_in_the_language_of_the_uploader_whatever_the_worker_speaks() -> None:
+    with translation.override("en"):
+        batch = make_upload(jsonl(item("A-1", difficulty="9")))
+    with translation.override("ko"):
+        check_upload(batch.pk)
+    assert "difficulty" in batch.rows.get().reason
 
 
 def test_an_upload_is_confirmed_once() -> None:

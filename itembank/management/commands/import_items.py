@@ -35,10 +35,10 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, formatter_class=RawDescriptionHelpFormatter, **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("path", type=Path, help="item file, ZIP or folder")
-        parser.add_argument("--images", type=Path, metavar="DIR_OR_ZIP", help="folder or ZIP with (more) images")
-        parser.add_argument("--rejected", type=Path, metavar="CSV", help="write the rejected rows to this file")
-        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        parser.add_argument("path", type=Path, help=_("Item file, ZIP or folder."))
+        parser.add_argument("--images", type=Path, metavar="DIR_OR_ZIP", help=_("Folder or ZIP with (more) images."))
+        parser.add_argument("--rejected", type=Path, metavar="CSV", help=_("Write the rejected rows to this file."))
+        parser.add_argument("--json", action="store_true", help=_("Print one JSON object and nothing else."))
 
     def handle(self, *args: Any, path: Path, images: Path | None, rejected: Path | None, **options: Any) -> None:
         batch = run_import(path, images, quiet=options["json"])
