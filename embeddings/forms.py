@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from embeddings.models import Encoder
 from embeddings.search.types import FILTER_FIELDS, MAX_K, MAX_TEXT_CHARACTERS, Filters, SearchRequest
-from itembank.bank import FilterOptions
+from itembank.bank import FilterOptions, value_choices
 from itembank.models import Item
 
 DEFAULT_K = 10
@@ -85,7 +85,7 @@ def _select(choices: list[tuple[str, Any]]) -> forms.Select:
 
 
 def _choices(name: str, options: FilterOptions) -> list[tuple[str, Any]]:
-    known = Item.ItemCategory.choices if name == "category" else [(str(v), str(v)) for v in getattr(options, name)]
+    known = Item.ItemCategory.choices if name == "category" else value_choices(options, name)
     return [("", _("All")), *known]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from django.db import connection
 from django.db.models import Count
 
-from itembank.models import Item
+from itembank.models import Item, item_type_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class FilterOptions:
     unit: list[str]
     item_type: list[str]
     difficulty: list[int]
+
+
+def value_choices(options: FilterOptions, field: str) -> list[tuple[str, str]]:
+    """(value, what the reader sees) of one field, for a drop-down."""
+    shown = item_type_label if field == "item_type" else str
+    return [(str(value), shown(value)) for value in getattr(options, field)]
 
 
 # A loose index scan: one probe a value, where DISTINCT reads every row.

@@ -1,6 +1,7 @@
 """Stored files, for signed-in staff only: exam items are confidential until the exam."""
 
 import logging
+import posixpath
 from collections.abc import Callable
 from functools import update_wrapper
 from pathlib import PurePosixPath
@@ -41,7 +42,12 @@ def staff_only(view: View[P]) -> View[P]:
 @require_safe
 @staff_only
 def serve_media(request: HttpRequest, path: str) -> FileResponse:
-    """A file under MEDIA_ROOT. 404 where there is none, also for a path that leads out of it."""
+    """A file under MEDIA_ROOT. 404 where there is none, also for a path that leads out of it.
+
+    An upload as it came holds whole exams with their answers, so it takes the permission to upload.
+    """
+    if posixpath.normpath(path).startswith("uploads/") and not request.user.has_perm("itembank.add_uploadbatch"):
+        raise PermissionDenied
     try:
         file = default_storage.open(path)
     except (OSError, ValueError, SuspiciousFileOperation) as error:

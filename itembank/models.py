@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from itembank.canonical import Category
@@ -91,6 +92,21 @@ class UploadRow(models.Model):
         return f"{self.batch_id}:{self.row}"
 
 
+ITEM_TYPE_LABELS: dict[str, Promise] = {
+    "multiple_choice": _("Multiple choice"),
+    "short_answer": _("Short answer"),
+    "essay": _("Essay"),
+    "true_false": _("True or false"),
+    "fill_in_blank": _("Fill in the blank"),
+    "matching": _("Matching"),
+}
+
+
+def item_type_label(item_type: str) -> str:
+    """The name of an item type in the reader's language; a type of the bank's own as it is."""
+    return str(ITEM_TYPE_LABELS.get(item_type, item_type))
+
+
 class Item(models.Model):
     """One exam item. `category`, `content_hash` and `record_hash` are derived (itembank/canonical.py)."""
 
@@ -148,6 +164,10 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    @property
+    def item_type_label(self) -> str:
+        return item_type_label(self.item_type)
 
 
 class ItemImage(models.Model):

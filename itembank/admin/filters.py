@@ -8,7 +8,7 @@ from django.contrib.admin import ModelAdmin
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 
-from itembank.bank import FilterOptions, filter_options
+from itembank.bank import FilterOptions, filter_options, value_choices
 from itembank.models import Item
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ValueFilter(DropdownFilter):
     parameter_name: str
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> Iterable[tuple[str, str]]:
-        return [(str(value), str(value)) for value in getattr(options_of(request), self.parameter_name)]
+        return value_choices(options_of(request), self.parameter_name)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         value = self.value()

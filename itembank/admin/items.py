@@ -17,13 +17,21 @@ from itembank.models import Item
 from itembank.services import save_item
 from itembank.templatetags.items import excerpt, first_image, thumbnail
 
-FACETS = ("subject", "grade", "unit", "item_type", "difficulty", "category")
-
 
 @admin.register(Item)
 class ItemAdmin(ModelAdmin[Item]):
     form = ItemForm
-    list_display = ("picture", "code", "start_of_text", *FACETS)
+    list_display = (
+        "picture",
+        "code",
+        "start_of_text",
+        "subject",
+        "grade",
+        "unit",
+        "type_label",
+        "difficulty",
+        "category",
+    )
     list_display_links = ("picture", "code", "start_of_text")
     # A large bank has thousands of units, more than a drop-down can hold: they are looked for by a part of the name.
     list_filter = (
@@ -89,6 +97,10 @@ class ItemAdmin(ModelAdmin[Item]):
     @admin.display(description=_("image"))
     def picture(self, item: Item) -> SafeString | str:
         return thumbnail(first_image(item)) or "–"
+
+    @admin.display(description=_("item type"))
+    def type_label(self, item: Item) -> str:
+        return item.item_type_label
 
     @admin.display(description=_("text"))
     def start_of_text(self, item: Item) -> SafeString:

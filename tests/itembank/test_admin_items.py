@@ -198,3 +198,12 @@ def test_units_are_filtered_by_a_part_of_their_name(admin: Client) -> None:
     make_item(code="A", unit="일차함수와 그래프")
     make_item(code="B", unit="이차방정식")
     assert _codes(admin, unit__icontains="함수") == ["A"]
+
+
+def test_item_types_are_named_in_the_readers_language(admin_client: Client) -> None:
+    make_item(item_type="multiple_choice")
+    make_item(item_type="project")
+    page = admin_client.get("/admin/itembank/item/").content.decode()
+    assert "객관식" in page
+    assert "multiple_choice</td>" not in page
+    assert "project" in page, "a type of the bank's own is shown as it is"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from tests.factories import make_image, make_item, make_staff
@@ -27,6 +27,7 @@ def store(settings: Any) -> Path:
     (root / "items").mkdir(parents=True)
     (root / "items" / "a.png").write_bytes(PNG)
     (root / "uploads").mkdir()
+    (root / "items" / "문항.html").write_text("<script>alert(1)</script>", encoding="utf-8")
     (root / "uploads" / "문항.html").write_text("<script>alert(1)</script>", encoding="utf-8")
     (root.parent / "secret").write_text("key", encoding="utf-8")
     return root
@@ -64,10 +65,18 @@ def test_the_browser_may_neither_guess_nor_run_nor_share_what_it_gets(staff: Cli
 
 
 def test_what_is_not_a_picture_is_downloaded_and_never_shown(staff: Client, store: Path) -> None:
-    with closing(staff.get("/media/uploads/문항.html")) as response:
+    with closing(staff.get("/media/items/문항.html")) as response:
         pass
     assert response["Content-Type"] == "application/octet-stream"
     assert response["Content-Disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("path", ["uploads/문항.html", "items/../uploads/문항.html", "./uploads//문항.html"])
+def test_uploads_as_they_came_are_for_those_who_may_upload(staff: Client, store: Path, path: str) -> None:
+    assert staff.get(f"/media/{path}").status_code == 403
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="add_uploadbatch"))
+    with closing(staff.get(f"/media/{path}")) as response:
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
