@@ -1,4 +1,9 @@
-"""The partition of the embeddings table that holds one encoder's vectors: made with the encoder, dropped with it."""
+"""The partition of the embeddings table that holds one encoder's vectors: made with the encoder, dropped with it.
+
+Beside a partition of long vectors stands a narrow table of their sign bits, which a filtered search scans
+(docs/decisions/0004). A trigger on the partition keeps it, row by row, in the transaction of the vector: those that see
+whole statements do not fire on a partition that is written through its parent.
+"""
 
 import struct
 from collections.abc import Iterable
@@ -13,6 +18,24 @@ from itembank.models import HASH_LENGTH
 
 # A row must fit its 8 kB page to be stored plain; two bytes a dimension. Longer vectors stay in TOAST, uncompressed.
 PLAIN_MAX_DIMENSIONS = 2048
+BITS_MIN_DIMENSIONS = 1792  # the signs of fewer numbers order neighbours too coarsely
+
+KEEP_BITS = """
+CREATE FUNCTION {keeper}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO {bits} (item_id, bits) VALUES (NEW.item_id, binary_quantize(NEW.embedding));
+    ELSIF TG_OP = 'UPDATE' THEN
+        UPDATE {bits} SET item_id = NEW.item_id, bits = binary_quantize(NEW.embedding) WHERE item_id = OLD.item_id;
+    ELSIF TG_OP = 'DELETE' THEN
+        DELETE FROM {bits} WHERE item_id = OLD.item_id;
+    ELSE
+        TRUNCATE {bits};
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 COPY_TRAILER = struct.pack(">h", -1)
@@ -24,11 +47,19 @@ def partition_name(encoder: Encoder) -> str:
     return f"embeddings_embedding_{encoder.pk}"
 
 
+def bits_name(encoder: Encoder) -> str:
+    return f"embedding_{encoder.pk}_bits"
+
+
+def keeps_bits(encoder: Encoder) -> bool:
+    """Whether the sign bits of its vectors are kept: they are long, and each number weighs alike (no concatenation)."""
+    return encoder.dimensions >= BITS_MIN_DIMENSIONS and encoder.backend != "concat"
+
+
 def create_partition(encoder: Encoder) -> None:
     """Make the encoder's partition, with its own check of the vectors' size. Fails if it exists."""
     storage = "PLAIN" if encoder.dimensions <= PLAIN_MAX_DIMENSIONS else "EXTERNAL"
-    names = {
-        "table": sql.Identifier(partition_name(encoder)),
+    names = _names(encoder) | {
         "check": sql.Identifier(f"embedding_{encoder.pk}_dimensions"),
         "dimensions": sql.Literal(encoder.dimensions),
         "encoder": sql.Literal(encoder.pk),
@@ -40,11 +71,25 @@ def create_partition(encoder: Encoder) -> None:
         names,
     )
     _execute("ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE {storage}", names)
+    if keeps_bits(encoder):
+        _create_bits(encoder)
+
+
+def _create_bits(encoder: Encoder) -> None:
+    names = _names(encoder) | {"dimensions": sql.Literal(encoder.dimensions)}
+    _execute("CREATE TABLE {bits} (item_id bigint PRIMARY KEY, bits bit({dimensions}) STORAGE PLAIN NOT NULL)", names)
+    _execute(KEEP_BITS, names)
+    _execute(
+        "CREATE TRIGGER keep_bits AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {keeper}()",
+        names,
+    )
+    _execute("CREATE TRIGGER empty_bits AFTER TRUNCATE ON {table} EXECUTE FUNCTION {keeper}()", names)
 
 
 def drop_partition(encoder: Encoder) -> None:
     """Drop all of the encoder's vectors at once."""
-    _execute("DROP TABLE IF EXISTS {table}", {"table": sql.Identifier(partition_name(encoder))})
+    _execute("DROP TABLE IF EXISTS {table}, {bits}", _names(encoder))
+    _execute("DROP FUNCTION IF EXISTS {keeper}()", _names(encoder))
 
 
 def load_vectors(encoder: Encoder, rows: Iterable[tuple[int, str, ArrayLike]]) -> int:
@@ -78,6 +123,14 @@ def _copy_row(encoder: Encoder, item_id: int, content_hash: str, vector: ArrayLi
         raise ValueError(f"a content hash has {HASH_LENGTH} digits; that of item {item_id} is {content_hash!r}")
     fields = COPY_ROW.pack(4, 8, encoder.pk, 8, item_id, HASH_LENGTH, content_hash.encode("ascii"))
     return fields + COPY_HALFVEC.pack(4 + half.nbytes, encoder.dimensions, 0) + half.tobytes()
+
+
+def _names(encoder: Encoder) -> dict[str, sql.Composable]:
+    return {
+        "table": sql.Identifier(partition_name(encoder)),
+        "bits": sql.Identifier(bits_name(encoder)),
+        "keeper": sql.Identifier(f"embedding_{encoder.pk}_keep_bits"),
+    }
 
 
 def _execute(statement: str, names: dict[str, sql.Composable]) -> None:

@@ -1,8 +1,9 @@
 """The nearest vectors of one encoder. Which way they are found is decided here, never by the planner.
 
 An HNSW index under a filter finds 44% of the neighbours where the filter does not match the query's subject, so a
-filtered search compares with every vector that passes the filter. Exact statements order by `embedding` itself: the
-index is on `embedding::halfvec(n)` and cannot be chosen for them.
+filtered search compares with every vector that passes the filter; where many do and the vectors are long, with their
+sign bits first (docs/decisions/0004). Exact statements order by `embedding` itself: the index is on
+`embedding::halfvec(n)` and cannot be chosen for them.
 
 Statements run on Django's connection through psycopg's own cursor, with vectors as binary parameters (the ORM costs
 2-3 ms a query), and are never prepared: a prepared plan would outlive the settings it was made for.
@@ -23,7 +24,7 @@ from psycopg import sql
 
 from embeddings.indexes import IndexState, index_state, uses_bits
 from embeddings.models import Encoder
-from embeddings.partitions import partition_name
+from embeddings.partitions import bits_name, keeps_bits, partition_name
 from embeddings.search.types import Filters
 
 Vector = NDArray[np.float32]
@@ -31,6 +32,7 @@ Vector = NDArray[np.float32]
 SMALL_K = 10
 HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 100, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
+EXACT_MAX_FILTERED = 5000  # so many vectors are compared in a few milliseconds
 
 
 class Route(StrEnum):
@@ -38,6 +40,7 @@ class Route(StrEnum):
     EXACT = "exact"
     EXACT_FILTERED = "exact-filtered"
     BITS = "bits"
+    BITS_FILTERED = "bits-filtered"
 
 
 class Neighbour(NamedTuple):
@@ -70,9 +73,8 @@ class NearestQuery:
     span: Span | None = None
 
     def parameters(self) -> dict[str, Any]:
-        lists = {name: list(values) for name, values in self.filters.as_dict().items()}
         compared = self.vector[self.span.start :][: self.span.size] if self.span else self.vector
-        return {**lists, "query": HalfVector(compared), "k": self.k, "without": self.without or 0}
+        return {**_values(self.filters), "query": HalfVector(compared), "k": self.k, "without": self.without or 0}
 
 
 def asked_span(encoder: Encoder, vector: Vector) -> Span | None:
@@ -90,16 +92,25 @@ def asked_span(encoder: Encoder, vector: Vector) -> Span | None:
 def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:
     """Neighbours by (score descending, code ascending in code point order), and the route that found them."""
     route = choose_route(encoder, query.filters, exact=exact or query.span is not None)
-    rows = _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(encoder, query.k))
+    rows = _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(route, query.k))
     return [Neighbour(item_id, code, 1 - distance, stale) for item_id, code, distance, stale in rows], route
 
 
 def choose_route(encoder: Encoder, filters: Filters, *, exact: bool = False) -> Route:
     if filters:
-        return Route.EXACT_FILTERED
+        by_bits = not exact and keeps_bits(encoder) and _passes_many(filters)
+        return Route.BITS_FILTERED if by_bits else Route.EXACT_FILTERED
     if exact or index_state(encoder) is not IndexState.READY:
         return Route.EXACT
     return Route.BITS if uses_bits(encoder) else Route.INDEX
+
+
+def _passes_many(filters: Filters) -> bool:
+    """Whether so many items pass that comparing with the vector of each would take long; counts no further."""
+    statement = sql.SQL(
+        "SELECT count(*) > {most} FROM (SELECT FROM itembank_item WHERE {condition} LIMIT {most} + 1) AS passing"
+    ).format(most=sql.Literal(EXACT_MAX_FILTERED), condition=_condition(filters))
+    return bool(_run(statement, _values(filters))[0][0])
 
 
 def stored_vector(encoder: Encoder, item_id: int) -> Vector | None:
@@ -135,6 +146,16 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
             "ORDER BY binary_quantize(embedding)::bit({size}) <~> binary_quantize(%(query)s::halfvec)::bit({size}) "
             "LIMIT {candidates}) AS candidate"
         ),
+        # OFFSET 0 keeps the bits out of the sort, which takes them to disk. All that differ in as many bits as the last
+        # candidate are compared, or luck would choose among equal vectors.
+        Route.BITS_FILTERED: (
+            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance FROM ("
+            "SELECT item_id FROM ("
+            "SELECT item_id, bits <~> binary_quantize(%(query)s::halfvec)::bit({size}) AS differing FROM {bits} "
+            "WHERE item_id IN (SELECT id FROM itembank_item WHERE {condition}) AND item_id <> %(without)s OFFSET 0"
+            ") AS scanned ORDER BY differing FETCH FIRST {candidates} ROWS WITH TIES"
+            ") AS candidate JOIN {table} USING (item_id)"
+        ),
     }[route]
     statement = (
         f"WITH nearest AS MATERIALIZED ({nearest_rows}) "  # noqa: S608 - names and literals below are quoted by psycopg
@@ -145,9 +166,10 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
     )
     return sql.SQL(statement).format(
         table=_table(encoder),
+        bits=sql.Identifier(bits_name(encoder)),
         compared=_compared(query.span),
         size=sql.Literal(encoder.dimensions),
-        candidates=sql.Literal(_candidates(encoder, query.k)),
+        candidates=sql.Literal(_candidates(route, query.k)),
         condition=_condition(query.filters),
     )
 
@@ -164,8 +186,13 @@ def _condition(filters: Filters) -> sql.Composed:
     )
 
 
-def _candidates(encoder: Encoder, k: int) -> int:
-    if uses_bits(encoder):
+def _values(filters: Filters) -> dict[str, list[str | int]]:
+    """The parameters of the condition."""
+    return {name: list(values) for name, values in filters.as_dict().items()}
+
+
+def _candidates(route: Route, k: int) -> int:
+    if route in {Route.BITS, Route.BITS_FILTERED}:
         return BIT_CANDIDATES if k <= SMALL_K else BIT_CANDIDATES_LARGE_K
     return HNSW_CANDIDATES if k <= SMALL_K else HNSW_CANDIDATES_LARGE_K
 

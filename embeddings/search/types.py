@@ -126,8 +126,8 @@ class Hit:
 class SearchResponse:
     """Hits by (score descending, code ascending).
 
-    `route` says how they were found: "index", "exact", "exact-filtered" or "bits". `timings_ms` holds the stages
-    "encode", "search" and their "total". `notes` are translated warnings about this answer.
+    `route` says how they were found: "index", "exact", "exact-filtered", "bits" or "bits-filtered". `timings_ms`
+    holds the stages "encode", "search" and their "total". `notes` are translated warnings about this answer.
     """
 
     hits: tuple[Hit, ...]
