@@ -165,11 +165,15 @@ def test_bits_follow_their_vectors_whatever_writes_them() -> None:
 
 def test_equal_vectors_are_ordered_by_code_however_many_there_are(few_are_many: None) -> None:
     space, items = make_space(SIZE), make_items(100)
+    for number, item in enumerate(items):
+        item.code = f"T-{99 - number:02d}"
+    Item.objects.bulk_update(items, ["code"])
     vectors = clustered(100, SIZE)
-    vectors[:50] = vectors[0]
-    fill(space, items[::-1], vectors[::-1])
-    assert codes(ask(space, vectors[0])) == codes(items[:10])
-    assert codes(ask(space, vectors[0], without=items[2].pk)) == codes(items[:2] + items[3:11])
+    vectors[50:] = vectors[50]
+    fill(space, items, vectors)
+    by_code = items[::-1]
+    assert codes(ask(space, vectors[50])) == codes(by_code[:10])
+    assert codes(ask(space, vectors[50], without=by_code[2].pk)) == codes(by_code[:2] + by_code[3:11])
 
 
 def test_a_vector_of_zeros_is_no_hit(few_are_many: None) -> None:
