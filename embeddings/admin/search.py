@@ -30,6 +30,7 @@ ROUTES = {
     "index": _("through the index"),
     "exact": _("compared with every vector"),
     "exact-filtered": _("compared with every vector under the filters"),
+    "bits-filtered": _("scanned as bits under the filters, then compared"),
     "bits": _("scanned as bits, then compared"),
 }
 STAGES = {"encode": _("query to vector"), "search": _("search"), "total": _("total")}

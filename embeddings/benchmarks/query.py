@@ -112,11 +112,18 @@ def _wait_until_ended(job: EmbeddingJob) -> None:
         job.refresh_from_db()
 
 
+def met_p95(batches: Sequence[float]) -> float:
+    """The length that 95% of the queries meet at most: one that comes at any time meets a batch by its length."""
+    lengths = np.sort(np.asarray(batches, np.float64))
+    share = np.cumsum(lengths) / lengths.sum()
+    return float(lengths[np.searchsorted(share, 0.95)])
+
+
 def _report(idle: Sequence[float], busy: Sequence[float], batches: Sequence[float]) -> None:
     for name, seconds in (("idle worker", idle), ("during a job", busy)):
         p50, p95 = np.percentile(seconds, [50, 95]) * 1000
         print(f"{name:13} query P50 {p50:7.1f} ms   P95 {p95:7.1f} ms   ({len(seconds)} queries)")
-    p95, longest = np.percentile(batches, 95) * 1000, max(batches) * 1000
+    p95, longest = met_p95(batches) * 1000, max(batches) * 1000
     print(f"micro-batches        P95 {p95:7.1f} ms   max {longest:7.1f} ms   ({len(batches)})")
     added = float(np.percentile(busy, 95) - np.percentile(idle, 95)) * 1000
     verdict = "PASS" if added <= p95 else "FAIL"
