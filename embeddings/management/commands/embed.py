@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--encoder", required=True, metavar="SLUG", help=_("An encoder, or a preset to make one."))
-        parser.add_argument("--scope", choices=SCOPES, default=EmbeddingJob.Scope.MISSING)
+        parser.add_argument("--scope", choices=[scope.value for scope in SCOPES], default="missing")
         parser.add_argument("--wait", action="store_true", help=_("Wait for the end; run a worker where none runs."))
         parser.add_argument("--json", action="store_true", dest="as_json")
 

@@ -4,15 +4,17 @@ import signal
 import socket
 import threading
 from argparse import ArgumentParser
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
 
 from itembank.processes import ChildProcess, Supervisor, beat_command, web_command, worker_command
+
+LAST_PORT = 65535
 
 
 class Command(BaseCommand):
@@ -26,9 +28,9 @@ class Command(BaseCommand):
         require_free_port(host, port)
         call_command("migrate", interactive=False, verbosity=0)
         with Supervisor([*background_processes(), web_process(host, port)], before=ensure_servers):
-            self.stdout.write(f"http://{host}:{port}/  (Ctrl-C: stop)")
+            self.stdout.write(_("http://%(host)s:%(port)d/ - Ctrl-C stops everything") % {"host": host, "port": port})
             wait_for_stop()
-            self.stdout.write("Stopping ...")
+            self.stdout.write(_("Stopping ..."))
 
 
 def background_processes(log_dir: Path | None = None) -> list[ChildProcess]:
@@ -49,7 +51,9 @@ def ensure_servers() -> None:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raises CommandError where another program listens there."""
+    """Raises CommandError where another program listens there, or where there is no such port."""
+    if not 1 <= port <= LAST_PORT:
+        raise CommandError(f"--port must be from 1 to {LAST_PORT}.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -61,6 +65,7 @@ def require_free_port(host: str, port: int) -> None:
 def wait_for_stop() -> None:
     """Return at Ctrl-C or SIGTERM."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with suppress(KeyboardInterrupt):
-        stop.wait()
+    # Ctrl-C too: a shell starts background processes with SIGINT ignored, and Python then raises nothing.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
