@@ -36,6 +36,9 @@ ROUTES = {
 STAGES = {"encode": _("query to vector"), "search": _("search"), "total": _("total")}
 PREVIEW_PIXELS = 160
 
+MAX_LINK_CHARACTERS = 2_000
+"""Longest address that a search is given: gunicorn refuses request lines above 4,094 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -54,9 +57,17 @@ def search_page(request: HttpRequest) -> HttpResponseBase:
     asked = request.method == "POST" or bool(data)
     given = {"k": str(DEFAULT_K), **data.dict()} if asked else None
     form = SearchForm(given, request.FILES or None, options=filter_options())
-    if request.method == "POST" and form.is_valid() and not form.cleaned_data["image"]:
-        return redirect(f"{reverse('item-search')}?{urlencode(form.link())}")
+    if request.method == "POST" and (address := _address(form)):
+        return redirect(address)
     return TemplateResponse(request, "embeddings/search.html", _context(request, form, asked))
+
+
+def _address(form: SearchForm) -> str:
+    """The address that asks the same; nothing where the query has none: it is wrong, has an image or is too long."""
+    if not form.is_valid() or form.cleaned_data["image"]:
+        return ""
+    address = f"{reverse('item-search')}?{urlencode(form.link())}"
+    return address if len(address) <= MAX_LINK_CHARACTERS else ""
 
 
 def _context(request: HttpRequest, form: SearchForm, asked: bool) -> dict[str, Any]:

@@ -96,6 +96,14 @@ def test_a_text_search_gets_an_address_that_reproduces_it(admin: Client, encoder
     assert "k=" not in response["Location"]
 
 
+def test_a_text_too_long_for_an_address_is_answered_at_once(admin: Client, encoder: Encoder) -> None:
+    text = "다음 글을 읽고 물음에 답하시오. " * 40
+    response = admin.post(PAGE, {"text": text, "encoder": "none"})
+    assert response.status_code == 200
+    assert response.context["error_code"] == "unknown-encoder"
+    assert text.strip() in response.content.decode()
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
