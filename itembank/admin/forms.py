@@ -3,14 +3,28 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 from django.utils.datastructures import MultiValueDict
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from itembank.canonical import normalise_text
 from itembank.models import Item, ItemImage
+from itembank.uploads import strict_json, values
 
 SPARE_CHOICES = 1
 FEWEST_CHOICES = 5
+
+
+def as_uploaded(text: str) -> str:
+    """The text as an upload brings it. Raises ValidationError on a character that no field may hold."""
+    text = values.cleaned(text)
+    character = values.control_character(text)
+    if character:
+        message = _("It contains the control character {character}. Remove it.")
+        raise ValidationError(format_lazy(message, character=character), "control-character")
+    return normalise_text(text)
 
 
 class ChoicesWidget(forms.Widget):
@@ -36,13 +50,35 @@ class ChoicesField(forms.Field):
     widget = ChoicesWidget
 
     def clean(self, value: Any) -> list[str]:
-        choices = [normalise_text(str(choice)) for choice in value or []]
+        choices = [as_uploaded(str(choice)) for choice in value or []]
         while choices and not choices[-1]:
             choices.pop()
         return choices
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return self.clean(initial) != self.clean(data)
+        return list(initial or []) != self.clean(data)
+
+
+class MetadataField(forms.JSONField):
+    """An object, by the rules of an upload; an empty box is an empty object."""
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return value
+        try:
+            decoded = strict_json.decode(value) if (value or "").strip() else {}
+        except strict_json.StrictJSONError as error:
+            raise ValidationError(error.message, error.code) from error
+        if not isinstance(decoded, dict):
+            raise ValidationError(_('This must be an object: {"name": value}.'), "wrong-type")
+        return decoded
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What is refused is shown again as it was typed."""
+        try:
+            return self.to_python(data)
+        except ValidationError:
+            return InvalidJSONInput(data)
 
 
 class ItemForm(forms.ModelForm[Item]):
@@ -51,14 +87,16 @@ class ItemForm(forms.ModelForm[Item]):
     class Meta:
         model = Item
         fields = "__all__"  # noqa: DJ007  the admin's fieldsets name them
+        field_classes = {"metadata": MetadataField}
 
     def clean_text(self) -> str:
-        return normalise_text(self.cleaned_data["text"])
+        return as_uploaded(self.cleaned_data["text"])
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        cleaned["choices"] = self._with_places_of_images(cleaned.get("choices", []))
-        if not cleaned.get("text") and not self._images(ItemImage.Role.QUESTION):
+        if "choices" in cleaned:
+            cleaned["choices"] = self._with_places_of_images(cleaned["choices"])
+        if "text" in cleaned and not cleaned["text"] and not self._images(ItemImage.Role.QUESTION):
             self.add_error("text", _("An item needs a text or a question image."))
         return cleaned
 

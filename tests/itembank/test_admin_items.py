@@ -153,6 +153,57 @@ def test_an_item_needs_text_or_an_image(admin: Client) -> None:
     assert Item.objects.get().text == "처음"
 
 
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_empty_metadata_is_an_empty_object(admin: Client, empty: str) -> None:
+    item = make_item(metadata={"source": "2024"})
+    assert admin.post(f"{LIST}{item.pk}/change/", _form(item, metadata=empty)).status_code == 302
+    assert Item.objects.get().metadata == {}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        '["a"]',
+        "1",
+        "null",
+        '"a"',
+        "{",
+        r'{"a": "\u0000"}',
+        '{"a": "\0"}',
+        r'{"\ud800": 1}',
+        '{"a": NaN}',
+        '{"a": 1, "a": 2}',
+        '{"a": 1e999}',
+        '{"a": ' + "1" * 5000 + "}",
+        "[" * 100_000,
+        '{"a":' * 40 + "1" + "}" * 40,
+    ],
+    ids=lambda text: text[:20].encode("unicode_escape").decode(),
+)
+def test_metadata_that_an_upload_refuses_is_refused_by_the_form(admin: Client, refused: str) -> None:
+    item = make_item(metadata={"source": "2024"})
+    response = admin.post(f"{LIST}{item.pk}/change/", _form(item, metadata=refused))
+    assert response.status_code == 200
+    assert "metadata" in response.context["adminform"].form.errors
+    assert Item.objects.get().metadata == {"source": "2024"}
+
+
+@pytest.mark.parametrize("field", ["subject", "unit", "text", "answer", "explanation", "choices"])
+def test_a_character_that_the_database_cannot_hold_is_refused(admin: Client, field: str) -> None:
+    item = make_item(choices=["가"])
+    broken = ["나\0"] if field == "choices" else "나\0"
+    response = admin.post(f"{LIST}{item.pk}/change/", _form(item, **{field: broken}))
+    assert response.status_code == 200
+    assert list(response.context["adminform"].form.errors) == [field]
+
+
+def test_half_a_character_in_a_request_is_no_server_error(admin: Client) -> None:
+    item = make_item()
+    fields = "&".join(f"{name}=%ED%A0%80" for name in ("subject", "text", "answer", "choices", "metadata"))
+    response = admin.post(f"{LIST}{item.pk}/change/", fields, content_type="application/x-www-form-urlencoded")
+    assert response.status_code in {200, 302}
+
+
 def test_staff_without_permission_see_no_items(client: Client) -> None:
     client.force_login(make_staff())
     assert client.get(LIST).status_code == 403
