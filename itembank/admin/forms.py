@@ -89,19 +89,27 @@ class ItemForm(forms.ModelForm[Item]):
         fields = "__all__"  # noqa: DJ007  the admin's fieldsets name them
         field_classes = {"metadata": MetadataField}
 
-    def clean_text(self) -> str:
-        return as_uploaded(self.cleaned_data["text"])
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        self._clean_texts()
         if "choices" in cleaned:
             cleaned["choices"] = self._with_places_of_images(cleaned["choices"])
         if "text" in cleaned and not cleaned["text"] and not self._images(ItemImage.Role.QUESTION):
             self.add_error("text", _("An item needs a text or a question image."))
         return cleaned
 
+    def _clean_texts(self) -> None:
+        for name, value in list(self.cleaned_data.items()):
+            if isinstance(value, str):
+                try:
+                    self.cleaned_data[name] = as_uploaded(value)
+                except ValidationError as error:
+                    self.add_error(name, error)
+
     def _with_places_of_images(self, choices: list[str]) -> list[str]:
-        """A choice that is an image has no text, but keeps its place."""
+        """A choice that is an image has no text, but keeps its place. Where all are images, there may be no list."""
+        if not choices and not self.instance.choices:
+            return []
         places = [image.position + 1 for image in self._images(ItemImage.Role.CHOICE)]
         return choices + [""] * (max(places, default=0) - len(choices))
 

@@ -1,5 +1,6 @@
 """The items' pages: quick at any size, safe to show, and honest about what an edit means."""
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ from django.test import Client
 from itembank.bank import FilterOptions, ItemCounts, filter_options, item_counts
 from itembank.models import Item
 from tests.factories import allow, make_admin, make_image, make_item, make_staff
+from tests.itembank.uploading import counts, imported
+from tests.itembank.uploads.builders import item as upload_row
+from tests.itembank.uploads.builders import jsonl, picture, zipped
 
 pytestmark = pytest.mark.django_db
 
@@ -202,6 +206,46 @@ def test_half_a_character_in_a_request_is_no_server_error(admin: Client) -> None
     fields = "&".join(f"{name}=%ED%A0%80" for name in ("subject", "text", "answer", "choices", "metadata"))
     response = admin.post(f"{LIST}{item.pk}/change/", fields, content_type="application/x-www-form-urlencoded")
     assert response.status_code in {200, 302}
+
+
+def _as_shown(client: Client, item: Item) -> dict[str, Any]:
+    """What a browser sends back from the item's page where nobody changed anything: lines end in CRLF."""
+    form = client.get(f"{LIST}{item.pk}/change/").context["adminform"].form
+    shown = {field.html_name: "" if field.value() is None else field.value() for field in form}
+    lines = {name: value.replace("\n", "\r\n") for name, value in shown.items() if isinstance(value, str)}
+    choices = [choice.replace("\n", "\r\n") for choice in shown["choices"]]
+    return shown | lines | {"choices": [*choices, "", ""]}
+
+
+def _long_row() -> dict[str, Any]:
+    lines = "첫째 줄\n\n둘째 줄: $x$"
+    fields = dict.fromkeys(("text", "answer", "explanation"), lines)
+    return upload_row("A-1", **fields, choices=["가\n나", "다"], metadata={"쪽": 1.5, "표": ["<b>", {"c": None}]})
+
+
+def test_an_item_that_is_saved_unedited_is_unchanged_for_its_file(admin: Client) -> None:
+    data = jsonl(_long_row())
+    imported(data)
+    item = Item.objects.get()
+    assert admin.post(f"{LIST}{item.pk}/change/", _as_shown(admin, item)).status_code == 302
+    assert Item.objects.get().record_hash == item.record_hash
+    assert counts(imported(data)) == (0, 0, 1, 0)
+
+
+def test_an_item_whose_choices_are_pictures_only_is_unchanged_when_it_is_saved_unedited(admin: Client) -> None:
+    data, images = jsonl(upload_row("A-1", choice_image_paths=["c.png"])), zipped({"c.png": picture()})
+    imported(data, images=images)
+    item = Item.objects.get()
+    assert admin.post(f"{LIST}{item.pk}/change/", _as_shown(admin, item)).status_code == 302
+    assert Item.objects.get().content_hash == item.content_hash
+    assert counts(imported(data, images=images)) == (0, 0, 1, 0)
+
+
+@pytest.mark.parametrize("field", ["subject", "unit", "text", "answer", "explanation"])
+def test_the_form_composes_hangul_as_an_upload_does(admin: Client, field: str) -> None:
+    item = make_item()
+    admin.post(f"{LIST}{item.pk}/change/", _form(item, **{field: unicodedata.normalize("NFD", "수학")}))
+    assert getattr(Item.objects.get(), field) == "수학"
 
 
 def test_staff_without_permission_see_no_items(client: Client) -> None:
