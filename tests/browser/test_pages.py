@@ -1,10 +1,12 @@
 """What only a browser shows: sign-in, languages, a search with its hits, progress that moves."""
 
+import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from embeddings import worker
 from embeddings.encoders.base import EncoderInput, Role
@@ -37,6 +39,12 @@ def _items() -> list[Item]:
     return list(Item.objects.order_by("code"))
 
 
+def _png() -> dict[str, Any]:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(buffer, "PNG")
+    return {"name": "query.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
 def test_the_language_changes_with_one_click_before_sign_in(page: Any) -> None:
     page.goto("/admin/login/")
     assert page.locator("html").get_attribute("lang") == "ko"
@@ -63,6 +71,19 @@ def test_a_text_typed_into_the_search_page_finds_its_item(admin_page: Any) -> No
     first = admin_page.locator(".ib-hit").first
     assert first.locator("header a").inner_text() == "MATH-2"
     assert first.locator("math mfrac").count() == 1
+
+
+def test_a_picture_chosen_in_the_search_page_is_shown_before_it_is_sent(admin_page: Any) -> None:
+    admin_page.goto("/admin/search/")
+    admin_page.set_input_files("#search-form input[type=file]", [_png()])
+    admin_page.wait_for_function("document.getElementById('search-preview').naturalWidth === 30")
+
+
+def test_the_upload_page_names_the_chosen_files(admin_page: Any) -> None:
+    admin_page.goto("/admin/itembank/uploadbatch/add/")
+    for name in ("file", "images_file"):
+        admin_page.set_input_files(f"input[name={name}]", [{**_png(), "name": f"{name}.zip"}])
+    assert admin_page.locator("[data-chosen]").all_inner_texts() == ["file.zip", "images_file.zip"]
 
 
 def test_similar_items_are_one_click_from_an_items_page(admin_page: Any) -> None:

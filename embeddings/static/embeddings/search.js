@@ -6,6 +6,8 @@
   const drop = document.getElementById("search-drop");
   const preview = document.getElementById("search-preview");
   if (!input || !drop) return;
+  // unfold's own listener, which it leaves out with this, fails where a file input has no text input beside it.
+  input.hasChangeListener = true;
 
   function show() {
     const file = input.files[0];

@@ -35,6 +35,8 @@
 
   function takeFiles(drop) {
     const input = drop.querySelector("input[type=file]");
+    // unfold's own listener, which it leaves out with this, fails where a file input has no text input beside it.
+    input.hasChangeListener = true;
     input.addEventListener("change", () => {
       if (input.files[0]) drop.querySelector("[data-chosen]").textContent = input.files[0].name;
     });
@@ -47,8 +49,6 @@
         input.dispatchEvent(new Event("change"));
       });
     }
-    // unfold listens too, and fails where a file input has no text input beside it.
-    input.addEventListener("change", (event) => event.stopImmediatePropagation());
   }
 
   for (const form of document.querySelectorAll("form[data-upload]")) {
