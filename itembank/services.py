@@ -10,12 +10,14 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from itembank.imports.landing import DERIVED
 from itembank.imports.records import UPLOADED, PlacedImage, StoredImage, derive
 from itembank.models import Item, ItemImage, UploadBatch
 from itembank.uploads.drafts import ImageRole
 
 State = UploadBatch.State
 CANCELLABLE = (State.CHECKING, State.READY, State.IMPORTING)
+EDITED = (*UPLOADED, *DERIVED, "updated_at")
 
 
 class UploadStateError(Exception):
@@ -49,20 +51,25 @@ def cancel_upload(*, batch_id: int) -> None:
 
 @transaction.atomic
 def save_item(*, item: Item) -> Item:
-    """Save an item that was edited by hand, with its derived fields right. Its images are those in the database."""
+    """Save an item that was edited by hand, with its derived fields right. Its images are those in the database.
+
+    The row is locked, so that no import replaces an image meanwhile. Raises Item.DoesNotExist where it was deleted.
+    """
+    if item.pk:
+        Item.objects.select_for_update(no_key=True).only("pk").get(pk=item.pk)
     fields = {name: getattr(item, name) for name in UPLOADED}
     derived = derive(fields, _placed_images(item))
     item.category, item.content_hash = derived.category.value, derived.content_hash
     item.record_hash = derived.record_hash
-    item.save()
+    item.save(update_fields=EDITED if item.pk else None)
     return item
 
 
 def _placed_images(item: Item) -> list[PlacedImage]:
-    """In the order of an upload: question, explanation, choices."""
+    """In the order of an upload: question, explanation, choices. Read now, whatever the item has prefetched."""
     order = {"question": 0, "explanation": 1, "choice": 2}
-    images = sorted(item.images.all(), key=lambda image: (order[image.role], image.position)) if item.pk else []
-    return [_placed_image(image) for image in images]
+    images = ItemImage.objects.filter(item=item) if item.pk else ItemImage.objects.none()
+    return [_placed_image(image) for image in sorted(images, key=lambda image: (order[image.role], image.position))]
 
 
 def _placed_image(image: ItemImage) -> PlacedImage:
