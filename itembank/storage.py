@@ -1,5 +1,6 @@
 """Image files of items under their own hash, `items/ab/<sha256>.png`: equal images share a file, none ever changes."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -17,16 +18,21 @@ def image_name(sha256: str, extension: str) -> str:
 
 
 def store_image(image: CleanImage) -> str:
-    """Write the file where it is not there yet, whole or not at all, and durably: rows that name it may follow."""
+    """Write the file where it is missing or damaged, whole or not at all, and durably: rows that name it may follow."""
     name = image_name(image.sha256, image.extension)
-    path = Path(default_storage.path(name))
-    if not path.exists():
-        _write(image.data, path)
+    if not image_stored(name):
+        _write(image.data, Path(default_storage.path(name)))
     return name
 
 
 def image_stored(name: str) -> bool:
-    return default_storage.exists(name)
+    """Whether the file is there with the bytes that its name, a hash, promises."""
+    path = Path(default_storage.path(name))
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == path.stem
+    except OSError:  # whatever is wrong with it, writing it again mends it
+        return False
 
 
 def _write(data: bytes, path: Path) -> None:

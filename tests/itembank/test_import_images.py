@@ -121,6 +121,40 @@ def test_a_stored_file_that_was_lost_is_made_again(media: Path) -> None:
     assert SanitisedImage.objects.count() == 1
 
 
+@pytest.mark.parametrize("remembered", [True, False], ids=["picture-known", "picture-new"])
+def test_a_stored_file_that_was_damaged_is_made_whole_again(media: Path, remembered: bool) -> None:
+    images = zipped({"images/1.png": picture()})
+    imported(jsonl(with_image()), images=images)
+    (name,) = stored_files(media)
+    whole = (media / name).read_bytes()
+    (media / name).write_bytes(whole[:-10])
+    if not remembered:
+        SanitisedImage.objects.all().delete()
+    imported(jsonl(with_image()), images=images)
+    assert (media / name).read_bytes() == whole
+    assert stored_files(media) == [name]
+
+
+def test_a_stored_file_of_the_right_size_with_wrong_bytes_is_made_again(media: Path) -> None:
+    images = zipped({"images/1.png": picture()})
+    imported(jsonl(with_image()), images=images)
+    (name,) = stored_files(media)
+    whole = (media / name).read_bytes()
+    (media / name).write_bytes(bytes(len(whole)))
+    imported(jsonl(with_image()), images=images)
+    assert (media / name).read_bytes() == whole
+
+
+def test_a_whole_file_is_not_written_again(media: Path) -> None:
+    images = zipped({"images/1.png": picture()})
+    imported(jsonl(with_image()), images=images)
+    (name,) = stored_files(media)
+    before = (media / name).stat()
+    SanitisedImage.objects.all().delete()
+    imported(jsonl(with_image()), images=images)
+    assert (media / name).stat().st_ino == before.st_ino
+
+
 def test_a_zip_brings_items_and_images_together() -> None:
     data = zipped({"items.jsonl": jsonl(with_image()), "images/1.png": picture()})
     assert counts(imported(data, name="items.zip")) == (1, 0, 0, 0)
