@@ -200,7 +200,7 @@ class ItemImage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.item_id} {self.role} {self.position}"
+        return f"{self.get_role_display()} {self.position + 1}"
 
 
 class SanitisedImage(models.Model):

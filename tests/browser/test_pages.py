@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from PIL import Image
 
 from embeddings import worker
@@ -136,9 +137,11 @@ def test_no_page_is_wider_than_its_window(admin_page: Any, width: int) -> None:
         "/admin/embeddings/encoder/",
         f"/admin/embeddings/encoder/{encoder.pk}/change/",
         f"/admin/embeddings/embeddingjob/{job.pk}/change/",
+        f"/admin/auth/user/{User.objects.get().pk}/change/",
     ):
         admin_page.goto(address)
         assert admin_page.evaluate("document.documentElement.scrollWidth") <= width, address
+    assert admin_page.locator(".selector").count() == 2
 
 
 def test_korean_pages_hold_no_english_words_of_ours(admin_page: Any) -> None:

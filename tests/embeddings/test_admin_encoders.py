@@ -181,3 +181,10 @@ def test_who_may_not_start_jobs_is_not_offered_the_action(client: Client) -> Non
     make_items(1)
     client.force_login(allow(make_staff(), "itembank.view_item"))
     assert "embed_" not in client.get("/admin/itembank/item/").content.decode()
+
+
+@pytest.mark.parametrize(("preset", "asked"), [("efficientnet-lite0", True), ("hashing", False)])
+def test_an_encoder_of_pictures_alone_is_put_to_use_only_knowingly(admin: Client, preset: str, asked: bool) -> None:
+    html = admin.get(f"{LIST}{make_encoder(preset).pk}/change/").content.decode()
+    form = html.split("/activate/")[1].split("</form>")[0]
+    assert ('type="checkbox" required' in form) is asked

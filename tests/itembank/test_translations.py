@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.utils.translation import gettext as django_gettext
+from django.utils.translation import override
 from django.utils.translation.template import templatize
+
+from itembank.models import ItemImage
 
 ROOT = Path(settings.BASE_DIR)
 FLOORS = ("itembank", "embeddings", "groundtruth", "evaluation")
@@ -85,6 +89,17 @@ def test_the_compiled_catalogue_is_the_written_one(folder: Path) -> None:
         compiled = gettext.GNUTranslations(file)
     differing = [message for message, text in _written(folder).items() if _compiled(compiled, message) != text]
     assert differing == [], "run: manage.py compilemessages"
+
+
+def test_buttons_whose_korean_django_words_badly_have_ours() -> None:
+    with override("ko"):
+        assert django_gettext("Save and add another") == "저장하고 하나 더 추가"
+        assert django_gettext("Delete selected %(verbose_name_plural)s") == "선택한 %(verbose_name_plural)s 삭제"
+
+
+def test_a_picture_of_an_item_is_named_by_its_place() -> None:
+    with override("ko"):
+        assert str(ItemImage(role="choice", position=0)) == "선택지 1"
 
 
 def _compiled(catalogue: gettext.GNUTranslations, message: str) -> str:
