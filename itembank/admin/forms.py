@@ -83,20 +83,37 @@ class MetadataField(forms.JSONField):
 
 class ItemForm(forms.ModelForm[Item]):
     choices = ChoicesField(label=_("Choices"), required=False)
+    opened_hash = forms.CharField(widget=forms.HiddenInput, required=False)
+    """The record hash of the item when the page was opened: who saves has seen what the save replaces."""
 
     class Meta:
         model = Item
         fields = "__all__"  # noqa: DJ007  the admin's fieldsets name them
         field_classes = {"metadata": MetadataField}
 
+    def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
+        if field_name == "opened_hash":
+            return self.instance.record_hash
+        return super().get_initial_for_field(field, field_name)
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        self._refuse_outdated()
         self._clean_texts()
         if "choices" in cleaned:
             cleaned["choices"] = self._with_places_of_images(cleaned["choices"])
         if "text" in cleaned and not cleaned["text"] and not self._images(ItemImage.Role.QUESTION):
             self.add_error("text", _("An item needs a text or a question image."))
         return cleaned
+
+    def _refuse_outdated(self) -> None:
+        """Locks the item until the admin, which saves in the same transaction, is done."""
+        if not self.instance.pk:
+            return
+        stored = Item.objects.select_for_update(no_key=True).filter(pk=self.instance.pk)
+        if stored.values_list("record_hash", flat=True).first() != self.cleaned_data.get("opened_hash"):
+            message = _("This item was changed since you opened it. Open its page again and repeat your edit.")
+            self.add_error(None, message)
 
     def _clean_texts(self) -> None:
         for name, value in list(self.cleaned_data.items()):

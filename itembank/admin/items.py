@@ -51,6 +51,7 @@ class ItemAdmin(ModelAdmin[Item]):
     list_filter_submit = True
     list_fullwidth = True
     change_form_outer_before_template = "itembank/item_page.html"
+    change_form_before_template = "itembank/item_opened.html"
     warn_unsaved_form = True
     fieldsets = (
         (_("Question"), {"fields": ("code", "text", "choices", "answer", "explanation")}),

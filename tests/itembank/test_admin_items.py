@@ -27,7 +27,8 @@ def admin(client: Client) -> Client:
 
 def _form(item: Item, **changes: Any) -> dict[str, Any]:
     names = ("subject", "grade", "unit", "item_type", "difficulty", "text", "choices", "answer", "explanation")
-    return {name: getattr(item, name) for name in names} | {"metadata": "{}"} | changes
+    opened = {"metadata": "{}", "opened_hash": Item.objects.get(pk=item.pk).record_hash if item.pk else ""}
+    return {name: getattr(item, name) for name in names} | opened | changes
 
 
 def _codes(client: Client, **query: str) -> list[str]:
@@ -239,6 +240,30 @@ def test_an_item_whose_choices_are_pictures_only_is_unchanged_when_it_is_saved_u
     assert admin.post(f"{LIST}{item.pk}/change/", _as_shown(admin, item)).status_code == 302
     assert Item.objects.get().content_hash == item.content_hash
     assert counts(imported(data, images=images)) == (0, 0, 1, 0)
+
+
+def test_a_form_that_was_opened_before_an_import_does_not_write_older_text_back(admin: Client) -> None:
+    imported(jsonl(upload_row("A-1", text="옛 문제")))
+    item = Item.objects.get()
+    shown = _as_shown(admin, item)
+    imported(jsonl(upload_row("A-1", text="새 문제")))
+    response = admin.post(f"{LIST}{item.pk}/change/", shown | {"unit": "도형"}, headers={"accept-language": "en"})
+    assert "changed since you opened it" in response.content.decode()
+    assert (Item.objects.get().text, Item.objects.get().unit) == ("새 문제", "")
+
+
+def test_the_page_of_an_item_sends_back_what_it_was_opened_with(admin: Client) -> None:
+    item = make_item()
+    page = admin.get(f"{LIST}{item.pk}/change/").content.decode()
+    form = page[page.index('id="item_form"') :]
+    assert f'name="opened_hash" value="{item.record_hash}"' in form[: form.index("</form>")]
+
+
+def test_a_form_that_does_not_say_what_it_was_opened_with_is_refused(admin: Client) -> None:
+    item = make_item(text="처음")
+    response = admin.post(f"{LIST}{item.pk}/change/", _form(item, text="나중", opened_hash=""))
+    assert response.context["adminform"].form.non_field_errors()
+    assert Item.objects.get().text == "처음"
 
 
 @pytest.mark.parametrize("field", ["subject", "unit", "text", "answer", "explanation"])
