@@ -159,7 +159,7 @@ class EmbeddedServices:
             self.broker_dir.mkdir(parents=True, exist_ok=True)
             command = [str(get_binary_path()), *_broker_options(self.broker_dir, self.broker_socket)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            if not _wait_until(self.broker_running, START_SECONDS):
+            if not wait_until(self.broker_running, START_SECONDS):
                 raise EmbeddedServiceError(f"The broker did not start; see {self.broker_dir / 'log'}")
 
     def stop_broker(self, *, immediately: bool = False) -> None:
@@ -168,7 +168,7 @@ class EmbeddedServices:
             return
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL if immediately else signal.SIGTERM)
-        _wait_until(lambda: self._broker_pid() is None, STOP_SECONDS)
+        wait_until(lambda: self._broker_pid() is None, STOP_SECONDS)
 
     def broker_running(self) -> bool:
         import redis
@@ -260,7 +260,8 @@ def _broker_options(directory: Path, socket: Path) -> list[str]:
     return [part for name, value in options.items() for part in (f"--{name}", value)]
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Look again and again for so long; returns whether the condition came to hold."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

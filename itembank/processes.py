@@ -20,6 +20,8 @@ from typing import IO
 
 from django.conf import settings
 
+from itembank.embedded import wait_until
+
 logger = logging.getLogger(__name__)
 
 MANAGE = settings.BASE_DIR / "manage.py"
@@ -201,9 +203,8 @@ def running_worker(role: str, env: Mapping[str, str] | None = None) -> Iterator[
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], role: str, *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not worker_answers(role):
-        if process.poll() is not None:
-            raise RuntimeError(f"The {role} worker ended with status {process.returncode}; its log says why")
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"The {role} worker did not answer within {seconds:.0f} s")
+    answered = wait_until(lambda: process.poll() is not None or worker_answers(role), seconds)
+    if process.poll() is not None:
+        raise RuntimeError(f"The {role} worker ended with status {process.returncode}; its log says why")
+    if not answered:
+        raise RuntimeError(f"The {role} worker did not answer within {seconds:.0f} s")

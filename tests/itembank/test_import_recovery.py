@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from itembank.processes import running_worker
 from itembank.tasks import ring, sweep_uploads
 from tests.itembank.uploading import checked, confirmed, counts, make_upload
 from tests.itembank.uploads.builders import item, jsonl
+from tests.waiting import wait_until
 
 State = UploadBatch.State
 WAIT_SECONDS = 60
@@ -210,10 +210,3 @@ def sessions_of_workers() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [passes.LOCKS])
         return int(cursor.fetchone()[0])
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "what the test waits for did not happen"
-        time.sleep(0.02)

@@ -3,7 +3,6 @@
 import json
 import logging
 import secrets
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from django.utils.translation import gettext as _
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.selectors import items_in_scope
 from embeddings.services import activate_encoder, get_or_create_encoder
+from itembank.embedded import wait_until
 from itembank.management.commands.up import (
     background_processes,
     ensure_servers,
@@ -123,10 +123,8 @@ class Command(BaseCommand):
 
 
 def _wait_for_gpu_worker() -> None:
-    deadline = time.monotonic() + WORKER_SECONDS
-    while not worker_answers("gpu"):
-        if time.monotonic() > deadline:
-            raise CommandError(f"The gpu worker did not start; see {settings.HOME_DIR / 'log' / 'worker-gpu.log'}")
+    if not wait_until(lambda: worker_answers("gpu"), WORKER_SECONDS):
+        raise CommandError(f"The gpu worker did not start; see {settings.HOME_DIR / 'log' / 'worker-gpu.log'}")
 
 
 def _sample_items(sample: Path) -> list[dict[str, Any]]:
