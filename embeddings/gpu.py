@@ -11,19 +11,25 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Generic, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from embeddings.device_model import DeviceModel
 from embeddings.encoders.base import EncoderBackend, Features, Vectors
 from embeddings.encoders.errors import EncoderError
 from embeddings.encoders.registry import create_backend
 from embeddings.models import Encoder
+from embeddings.rerankers.base import RerankerBackend, RerankerSpec, Scores
+from embeddings.rerankers.registry import create_reranker
+
+Backend = TypeVar("Backend", bound=DeviceModel)
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -58,20 +64,18 @@ class PriorityLock:
 
 
 @dataclass(eq=False)
-class Model:
+class Model(Generic[Backend]):
     """A backend in this process, with the micro-batch cost that its device has room for."""
 
     fingerprint: str
-    backend: EncoderBackend
+    backend: Backend
     token_budget: int
     used_at: float = field(default_factory=time.monotonic)
 
     def shrink(self) -> None:
         """After OutOfMemory: half the cost from now on."""
         self.token_budget = max(1, self.token_budget // 2)
-        logger.warning(
-            "%s ran out of memory; micro-batches shrink to %d", self.backend.spec.model_id, self.token_budget
-        )
+        logger.warning("%s ran out of memory; micro-batches shrink to %d", self.backend.name, self.token_budget)
 
 
 class GpuSlot:
@@ -84,7 +88,7 @@ class GpuSlot:
         self._file: IO[str] | None = None
         self._lock = PriorityLock()
         self._mutex = threading.Lock()
-        self._models: OrderedDict[str, Model] = OrderedDict()  # by fingerprint, the last used last
+        self._models: OrderedDict[str, Model[Any]] = OrderedDict()  # by fingerprint, the last used last
 
     # ---- one process
 
@@ -131,7 +135,7 @@ class GpuSlot:
 
     # ---- its models
 
-    def model(self, encoder: Encoder) -> Model:
+    def model(self, encoder: Encoder) -> Model[EncoderBackend]:
         """The encoder's model, perhaps not loaded yet. Raises EncoderError where code has changed since."""
         spec = encoder.spec()
         if spec.fingerprint() != encoder.fingerprint:
@@ -142,36 +146,50 @@ class GpuSlot:
                 )
                 % {"slug": encoder.slug}
             )
-        with self._mutex:
-            if encoder.fingerprint not in self._models:
-                backend = create_backend(spec)
-                self._models[encoder.fingerprint] = Model(encoder.fingerprint, backend, backend.token_budget)
-            return self._models[encoder.fingerprint]
+        return self._known(encoder.fingerprint, lambda: create_backend(spec))
 
-    def load(self, model: Model) -> None:
+    def reranker(self, spec: RerankerSpec) -> Model[RerankerBackend]:
+        """The reranker's model, perhaps not loaded yet."""
+        return self._known(spec.fingerprint(), lambda: create_reranker(spec))
+
+    def load(self, model: Model[Any]) -> None:
         """Load the model now, in its turn. Raises ModelUnavailable, EncoderError."""
         with self._lock.held(urgent=False):
             self._make_room(model)
             model.backend.load()
 
-    def forward(self, model: Model, features: Features, *, urgent: bool = False) -> Vectors:
+    def forward(self, model: Model[EncoderBackend], features: Features, *, urgent: bool = False) -> Vectors:
         """One forward pass in its turn. Raises what the backend raises."""
+        return self._in_turn(model, lambda: model.backend.forward(features), urgent=urgent)
+
+    def score(self, model: Model[RerankerBackend], features: Features, *, urgent: bool = False) -> Scores:
+        """One forward pass over pairs, (n,), in its turn. Raises what the backend raises."""
+        return self._in_turn(model, lambda: model.backend.forward(features), urgent=urgent)
+
+    def _in_turn(self, model: Model[Any], work: Callable[[], Result], *, urgent: bool) -> Result:
         with self._lock.held(urgent=urgent):
             self._make_room(model)
             try:
-                return model.backend.forward(features)
+                return work()
             finally:
                 model.used_at = time.monotonic()
+
+    def _known(self, fingerprint: str, create: Callable[[], Backend]) -> Model[Backend]:
+        with self._mutex:
+            if fingerprint not in self._models:
+                backend = create()
+                self._models[fingerprint] = Model(fingerprint, backend, backend.token_budget)
+            return self._models[fingerprint]
 
     def unload_idle(self, *, seconds: float = IDLE_SECONDS) -> None:
         """Free the models that nobody used for so long."""
         with self._lock.held(urgent=False):
             for model in self._present():
                 if model.backend.loaded and time.monotonic() - model.used_at > seconds:
-                    logger.info("%s is unloaded after %d s without work", model.backend.spec.model_id, seconds)
+                    logger.info("%s is unloaded after %d s without work", model.backend.name, seconds)
                     model.backend.unload()
 
-    def _make_room(self, model: Model) -> None:
+    def _make_room(self, model: Model[Any]) -> None:
         """Unload what was used longest ago, so that with this model no more than allowed are loaded."""
         with self._mutex:
             self._models.move_to_end(model.fingerprint)
@@ -179,7 +197,7 @@ class GpuSlot:
         for other in others[: max(0, len(others) + 1 - self._loaded_models)]:
             other.backend.unload()
 
-    def _present(self) -> list[Model]:
+    def _present(self) -> list[Model[Any]]:
         with self._mutex:
             return list(self._models.values())
 

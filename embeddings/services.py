@@ -1,6 +1,8 @@
 """What may be done with encoders. Each function owns its transaction."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -9,7 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import EncoderSpec
-from embeddings.encoders.presets import PRESETS
+from embeddings.encoders.errors import EncoderError
+from embeddings.encoders.presets import PRESETS, concatenation
+from embeddings.encoders.registry import backend_class
 from embeddings.health import vector_health
 from embeddings.indexes import IndexState, index_state, wants_index
 from embeddings.models import Encoder, EncoderPart
@@ -27,31 +31,73 @@ class ActivationRefused(Exception):  # noqa: N818 - a decision, not a fault
 
 
 def get_or_create_encoder(*, preset: str) -> Encoder:
-    """The encoder of a preset by its slug, made at first use. Raises KeyError for an unknown preset."""
+    """The encoder of a preset by its slug, made at first use. Raises KeyError (no such preset), ModelUnavailable."""
     existing = Encoder.objects.filter(slug=preset).first()
     return existing or create_encoder(preset=preset)
 
 
-@transaction.atomic
-def create_encoder(*, preset: str) -> Encoder:
-    """A new encoder from a preset, with its partition; the parts of a concatenation come with it."""
+def create_encoder(
+    *, preset: str, slug: str = "", name: str = "", server: str = "", weights: Sequence[float] = (), **changes: Any
+) -> Encoder:
+    """A new encoder from a preset, with its partition; the parts of a concatenation come with it.
+
+    `changes` are fields of the preset's specification (precision, dimensions, instructions, ..), `server` is who runs
+    the model, `weights` are those of a concatenation's parts. Raises ModelUnavailable, EncoderError.
+    """
     chosen = PRESETS[preset]
-    spec = chosen.spec()
-    encoder = Encoder.objects.create(
-        slug=chosen.slug, name=str(chosen.name), fingerprint=spec.fingerprint(), **_columns(spec)
-    )
+    if chosen.parts and (changes or server):
+        raise EncoderError(_("a concatenation is defined by its parts and their weights; make its parts first"))
+    if chosen.parts:
+        parts = [get_or_create_encoder(preset=part) for part, _weight in chosen.parts]
+        shares = list(weights) or [weight for _part, weight in chosen.parts]
+        return concatenate_encoders(parts, shares, slug=slug or preset, name=name or str(chosen.name))
+    spec = chosen.spec(server=server, **changes)
+    return _store_encoder(spec, slug=slug or preset, name=name or str(chosen.name))
+
+
+@transaction.atomic
+def concatenate_encoders(parts: Sequence[Encoder], weights: Sequence[float], *, slug: str, name: str) -> Encoder:
+    """A new encoder whose vectors are those of other encoders side by side."""
+    spec = concatenation(list(zip([part.spec() for part in parts], weights, strict=True)))
+    encoder = _store_encoder(spec, slug=slug, name=name)
     EncoderPart.objects.bulk_create(
-        EncoderPart(encoder=encoder, part=_encoder_of(part), position=position, weight=weight)
-        for position, (part, weight) in enumerate(spec.parts)
+        EncoderPart(encoder=encoder, part=part, position=position, weight=weight)
+        for position, (part, weight) in enumerate(zip(parts, weights, strict=True))
     )
+    return encoder
+
+
+@transaction.atomic
+def _store_encoder(spec: EncoderSpec, *, slug: str, name: str) -> Encoder:
+    encoder = Encoder(slug=slug, name=name, fingerprint=spec.fingerprint(), **_columns(spec))
+    encoder.full_clean()
+    encoder.save(force_insert=True)
     create_partition(encoder)
     return encoder
 
 
-def _encoder_of(spec: EncoderSpec) -> Encoder:
-    """The encoder of a part: the same vector space where there is one, else a new one from its preset."""
-    existing = Encoder.objects.filter(fingerprint=spec.fingerprint()).first()
-    return existing or create_encoder(preset=next(slug for slug, preset in PRESETS.items() if preset.spec() == spec))
+@transaction.atomic
+def settle_precision(encoder: Encoder) -> Encoder:
+    """The encoder with its precision fixed to what this process's device takes, where that was left to its first use.
+
+    Precision is part of the vector space: from here on every device keeps to it, or says that it cannot.
+    """
+    for part in encoder.parts.select_related("part"):
+        settle_precision(part.part)
+    spec = encoder.spec()
+    settled = backend_class(spec.backend).settled(spec)
+    if settled != spec:
+        Encoder.objects.filter(pk=encoder.pk, precision=spec.precision).update(precision=settled.precision)
+        _renew_fingerprint(encoder)
+        for whole in Encoder.objects.filter(parts__part=encoder):
+            _renew_fingerprint(whole)
+    encoder.refresh_from_db()
+    return encoder
+
+
+def _renew_fingerprint(encoder: Encoder) -> None:
+    encoder.refresh_from_db()
+    Encoder.objects.filter(pk=encoder.pk).update(fingerprint=encoder.spec().fingerprint())
 
 
 @transaction.atomic

@@ -42,6 +42,11 @@ SWEEP_SECONDS = env.int("SWEEP_SECONDS", 30, validate=validate.Range(min=1))
 LOADED_MODELS = env.int("ITEMBANK_LOADED_MODELS", 2, validate=validate.Range(min=1))  # at once, on one GPU slot
 # Encoder backends of your own: name=package.module:Class, separated by commas.
 ENCODER_BACKENDS: dict[str, str] = env.dict("ITEMBANK_ENCODER_BACKENDS", {})
+# Weights: MODELS_DIR/organisation/model, as `hf download organisation/model --local-dir` lays them.
+MODELS_DIR = Path(env.str("ITEMBANK_MODELS_DIR", str(HOME_DIR / "models"))).expanduser().resolve()
+# Who runs models for us: name=http://host:port/v1, separated by commas; their keys likewise, where they want one.
+MODEL_SERVERS: dict[str, str] = env.dict("ITEMBANK_MODEL_SERVERS", {})
+MODEL_SERVER_KEYS: dict[str, str] = env.dict("ITEMBANK_MODEL_SERVER_KEYS", {})
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3, validate=validate.Range(min=1))  # each file of an upload
 refuse_bad_values(env)

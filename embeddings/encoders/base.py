@@ -9,9 +9,7 @@ output checks and normalisation live here. One instance serves one `EncoderSpec`
 
 import hashlib
 import json
-import os
-import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -22,6 +20,7 @@ from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 from PIL import Image
 
+from embeddings.device_model import DeviceModel
 from embeddings.encoders.errors import EncoderError, ItemInputError, ItemOutputError, OutOfMemory
 from embeddings.encoders.packing import pack
 
@@ -120,29 +119,47 @@ class Features:
         )
 
 
-class EncoderBackend(ABC):
+class EncoderBackend(DeviceModel):
     """A model behind one vector space. Importing its module or making an instance loads nothing heavy."""
 
     # Raise it when a change of code changes the vectors: old encoders then no longer match their fingerprint.
     version: ClassVar[int] = 1
-    # An image space that also places texts without an image (CLIP-like) takes them as queries.
-    text_queries: ClassVar[bool] = False
-    # Whether a batch costs as much as its longest item times its size; packing counts accordingly.
-    pads: ClassVar[bool] = False
-    # Cost of a good micro-batch on this backend; the pipeline halves it on OutOfMemory.
-    token_budget: int = 4096
+    # Whether the first numbers of a vector, normalised again, are a vector too (Matryoshka training): the spec may then
+    # ask for fewer dimensions than the model gives.
+    matryoshka: ClassVar[bool] = False
 
     def __init__(self, spec: EncoderSpec) -> None:
+        super().__init__(spec.model_id)
         self.spec = spec
-        self._load_lock = threading.RLock()
-        self._device_lock = threading.RLock()
-        self._loaded_in: int | None = None
+
+    # ---- what a backend says of a spec, without a model or torch
+
+    @classmethod
+    def completed(cls, spec: EncoderSpec) -> EncoderSpec:
+        """The spec with what a preset leaves open (revision "", dimensions 0), read from the model's files.
+
+        Raises ModelUnavailable with what to do where they cannot be found.
+        """
+        return spec
+
+    @classmethod
+    def settled(cls, spec: EncoderSpec) -> EncoderSpec:
+        """The spec with the precision "auto" replaced by what this process's device takes; imports torch for that.
+
+        A vector space has one precision, so an encoder is settled once, where it is first used, and never again.
+        """
+        return spec
+
+    @classmethod
+    def takes_text_queries(cls, spec: EncoderSpec) -> bool:
+        """Whether a space of images also places texts without an image (CLIP-like), and takes them as queries."""
+        return False
 
     # ---- what a backend implements
 
     @abstractmethod
     def load_model(self) -> int:
-        """Loads the model; returns the dimensions its vectors will have. Raises ModelUnavailable."""
+        """Loads the model; returns the dimensions its vectors have. Raises ModelUnavailable."""
 
     @abstractmethod
     def release_model(self) -> None:
@@ -165,28 +182,8 @@ class EncoderBackend(ABC):
 
     # ---- what callers use
 
-    @property
-    def loaded(self) -> bool:
-        return self._loaded_in is not None
-
-    def load(self) -> None:
-        """Loads the model once; safe to call from several threads and again.
-
-        Raises ModelUnavailable, or EncoderError when the model's dimensions are not the spec's, or when the
-        model was loaded before a fork.
-        """
-        with self._load_lock:
-            if self._loaded_in is None:
-                self._check_dimensions(self.load_model())
-                self._loaded_in = os.getpid()
-            self._check_process()
-
-    def unload(self) -> None:
-        """Frees the model after the running batch; the next `load` or `forward` loads it again."""
-        with self._device_lock, self._load_lock:
-            if self._loaded_in is not None:
-                self.release_model()
-                self._loaded_in = None
+    def load_checked(self) -> None:
+        self._check_dimensions(self.load_model())
 
     def accepts(self, item: EncoderInput, role: Role = Role.DOCUMENT) -> bool:
         """Whether the item has what this space needs; where it has not, it has no vector here."""
@@ -203,7 +200,7 @@ class EncoderBackend(ABC):
             return "" if has_text else _("there is no text to encode")
         if self.spec.modality is Modality.MULTIMODAL:
             return "" if has_text or has_images else _("there is neither text nor an image to encode")
-        if has_images or (self.text_queries and role is Role.QUERY and has_text):
+        if has_images or (has_text and role is Role.QUERY and self.takes_text_queries(self.spec)):
             return ""
         return _("there is no image, and this encoder encodes images only")
 
@@ -225,6 +222,8 @@ class EncoderBackend(ABC):
                 raw = self.embed(features.payload)
             except MemoryError as error:
                 raise OutOfMemory(str(error) or "no memory left on this machine") from error
+        if self.matryoshka:
+            raw = raw[:, : self.spec.dimensions]
         return checked_unit_rows(raw, (len(features), self.spec.dimensions))
 
     def encode(self, inputs: Sequence[EncoderInput], role: Role) -> Vectors:
@@ -251,19 +250,14 @@ class EncoderBackend(ABC):
             raise ItemInputError(index, str(error)) from error
 
     def _check_dimensions(self, found: int) -> None:
-        if found != self.spec.dimensions:
-            self.release_model()
-            raise EncoderError(
-                _("%(model)s gives %(found)d dimensions, the encoder says %(stated)d; make an encoder with %(found)d")
-                % {"model": self.spec.model_id, "found": found, "stated": self.spec.dimensions}
-            )
-
-    def _check_process(self) -> None:
-        if self._loaded_in != os.getpid():
-            raise EncoderError(
-                f"{self.spec.model_id} was loaded in process {self._loaded_in}, before process {os.getpid()} "
-                "was forked from it, and would hang here; load encoders inside the worker process only"
-            )
+        stated = self.spec.dimensions
+        if found == stated or (self.matryoshka and 0 < stated < found):
+            return
+        self.release_model()
+        raise EncoderError(
+            _("%(model)s gives %(found)d dimensions, the encoder says %(stated)d; make an encoder with %(found)d")
+            % {"model": self.spec.model_id, "found": found, "stated": stated}
+        )
 
 
 def checked_unit_rows(raw: NDArray[np.floating[Any]], shape: tuple[int, int]) -> Vectors:
@@ -287,4 +281,4 @@ def _visible(text: str) -> Iterator[bool]:
 
 def _clean(text: str) -> str:
     # C libraries end a string at NUL: what follows it would be lost without a word.
-    return text.replace("\x00", " ").strip()
+    return text.replace("\x00", " ")

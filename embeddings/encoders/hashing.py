@@ -28,7 +28,7 @@ class HashingBackend(EncoderBackend):
         pass
 
     def prepare(self, item: EncoderInput, role: Role) -> tuple[int, dict[str, int]]:
-        text = self.instruction(role) + item.text[: self.spec.max_length].lower()
+        text = self.instruction(role) + item.text.strip()[: self.spec.max_length].lower()
         words = [f" {word} " for word in text.split()]
         grams = Counter(word[i : i + n] for word in words for n in (1, 2, 3) for i in range(len(word) - n + 1))
         del grams[" "]

