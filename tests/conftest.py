@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from django.utils import translation
 
+from tests.tiny_models import write_tiny_models
+
 
 @pytest.fixture(autouse=True)
 def _media_in_tmp(settings: Any, tmp_path: Path) -> Iterator[None]:
@@ -20,6 +22,22 @@ def _english() -> Iterator[None]:
     """Messages as the code has them. What a request says follows the request: Korean unless it asks for English."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models with a tiny one under each real name (tests/tiny_models.py)."""
+    folder = tmp_path_factory.mktemp("models")
+    write_tiny_models(folder)
+    return folder
+
+
+@pytest.fixture
+def models_dir(settings: Any, monkeypatch: pytest.MonkeyPatch, tiny_models: Path) -> Path:
+    """The tiny models are this process's models, and those of the processes that it starts."""
+    settings.MODELS_DIR = tiny_models
+    monkeypatch.setenv("ITEMBANK_MODELS_DIR", str(tiny_models))
+    return tiny_models
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 from django.utils import translation
@@ -13,6 +14,11 @@ from embeddings.encoders.presets import PRESETS
 from embeddings.encoders.registry import create_backend
 
 SLUGS = sorted(PRESETS)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_models(models_dir: Path) -> None:
+    """Every preset's model is at hand, if tiny."""
 
 
 @pytest.fixture(autouse=True)
