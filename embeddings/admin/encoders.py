@@ -1,10 +1,10 @@
 """Encoders: their coverage, their specification, and what may be done with them."""
 
-from typing import Any, cast
+from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Field
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
@@ -15,13 +15,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
+from embeddings.admin.encoder_form import EncoderForm
+from embeddings.admin.presets import preset_card, preset_groups, specification
 from embeddings.admin.reading import coverage_parts, recent_coverage, with_progress
 from embeddings.dispatch import build_indexes_soon, start_job
 from embeddings.encoders.presets import PRESETS, Preset
 from embeddings.health import vector_health
 from embeddings.indexes import index_state, wants_index
 from embeddings.models import EmbeddingJob, Encoder
-from embeddings.services import ActivationRefused, activate_encoder, create_encoder, delete_encoder
+from embeddings.services import ActivationRefused, activate_encoder, delete_encoder
 from itembank.admin.base import ModelAdmin, person
 
 HEALTH_AT_ONCE = 10_000
@@ -74,18 +76,21 @@ class EncoderAdmin(ModelAdmin[Encoder]):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        presets = unused_presets()
-        if request.method == "POST":
-            return self._create(request, presets)
-        context = {"presets": [(preset, preset.spec()) for preset in presets.values()], "title": _("Add an encoder")}
-        return self._page(request, "embeddings/add_encoder.html", context)
+        if request.method == "GET" and "preset" not in request.GET:
+            context = {"groups": preset_groups(), "servers": settings.MODEL_SERVERS, "title": _("Add an encoder")}
+            return self._page(request, "embeddings/add_encoder.html", context)
+        return self._settings_page(request, PRESETS.get((request.POST or request.GET).get("preset", "")))
 
-    def _create(self, request: HttpRequest, presets: dict[str, Preset]) -> HttpResponse:
-        preset = request.POST.get("preset", "")
-        if preset not in presets:
-            messages.error(request, _("Choose one of the encoders that are not there yet."))
+    def _settings_page(self, request: HttpRequest, preset: Preset | None) -> HttpResponse:
+        if preset is None:
+            messages.error(request, _("Choose one of the encoders."))
             return redirect("admin:embeddings_encoder_add")
-        encoder = create_encoder(preset=preset)
+        form = EncoderForm(preset, request.POST or None)
+        encoder = form.create() if form.is_valid() else None
+        if encoder is None:
+            card = preset_card(preset, Encoder.objects.values_list("slug", flat=True))
+            context = {"form": form, "card": card, "title": _("Add an encoder")}
+            return self._page(request, "embeddings/encoder_settings.html", context)
         self.log_addition(request, encoder, [{"added": {}}])
         messages.success(request, _("%(name)s was added. Start a job to embed the items.") % {"name": encoder.title})
         return redirect("admin:embeddings_encoder_change", encoder.pk)
@@ -166,11 +171,6 @@ class EncoderAdmin(ModelAdmin[Encoder]):
         return TemplateResponse(request, template, {**shared, **context})
 
 
-def unused_presets() -> dict[str, Preset]:
-    taken = set(Encoder.objects.values_list("slug", flat=True))
-    return {slug: preset for slug, preset in PRESETS.items() if slug not in taken}
-
-
 def encoder_page(request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
     covered = recent_coverage(encoder)
     check = "check" in request.GET or covered.embedded + covered.stale <= HEALTH_AT_ONCE
@@ -191,14 +191,6 @@ def encoder_page(request: HttpRequest, encoder: Encoder) -> dict[str, Any]:
 def _scopes(covered: Any) -> list[tuple[EmbeddingJob.Scope, int]]:
     amounts = (covered.missing + covered.stale + covered.quarantined, covered.total, covered.quarantined)
     return list(zip(START_SCOPES, amounts, strict=True))
-
-
-def specification(encoder: Encoder) -> list[tuple[str, Any]]:
-    """The fields that define the space, in the words of the page; those that say nothing are left out."""
-    fields = [cast("Field[Any, Any]", Encoder._meta.get_field(name)) for name in Encoder.SPEC_FIELDS]
-    shown = [(str(field.verbose_name), getattr(encoder, field.name)) for field in fields if field.name != "modality"]
-    kind = (str(_("modality")), encoder.get_modality_display())
-    return [(label, value) for label, value in [kind, *shown] if value]
 
 
 def job_started(request: HttpRequest, job: EmbeddingJob) -> HttpResponse:

