@@ -69,12 +69,17 @@ class Model(Generic[Backend]):
 
     fingerprint: str
     backend: Backend
-    token_budget: int
+    halvings: int = 0
     used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def token_budget(self) -> int:
+        """The cost of a micro-batch; the backend may name another once it is loaded and knows its device."""
+        return max(1, self.backend.token_budget >> self.halvings)
 
     def shrink(self) -> None:
         """After OutOfMemory: half the cost from now on."""
-        self.token_budget = max(1, self.token_budget // 2)
+        self.halvings += 1
         logger.warning("%s ran out of memory; micro-batches shrink to %d", self.backend.name, self.token_budget)
 
 
@@ -177,8 +182,7 @@ class GpuSlot:
     def _known(self, fingerprint: str, create: Callable[[], Backend]) -> Model[Backend]:
         with self._mutex:
             if fingerprint not in self._models:
-                backend = create()
-                self._models[fingerprint] = Model(fingerprint, backend, backend.token_budget)
+                self._models[fingerprint] = Model(fingerprint, create())
             return self._models[fingerprint]
 
     def unload_idle(self, *, seconds: float = IDLE_SECONDS) -> None:
