@@ -28,6 +28,16 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What an item holds for a model, as it was when it was read; the pictures are not opened yet."""
+
+    content_hash: str
+    text: str
+    pictures: tuple[Picture, ...]
+    picture_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """One item to embed, as it was when it was read."""
 
@@ -55,27 +65,28 @@ class Prepared:
 
 
 def read_works(claims: Sequence[Claim]) -> list[Work]:
-    """The items of the claims as they are now, in their order; an item that is gone is left out.
+    """The items of the claims as they are now, in their order; an item that is gone is left out."""
+    found = read_contents([claim.item_id for claim in claims])
+    works = ((claim, found[claim.item_id]) for claim in claims if claim.item_id in found)
+    return [Work(claim, each.content_hash, each.text, each.pictures, each.picture_missing) for claim, each in works]
+
+
+def read_contents(item_ids: Sequence[int]) -> dict[int, Content]:
+    """Items as they are now, by id; one that is gone is left out.
 
     The hash is read before the pictures: should an edit come between, the vector's hash is the old one and the guard
     refuses it. The other way round, old pictures would pass under the new hash.
     """
-    ids = [claim.item_id for claim in claims]
-    rows = Item.objects.filter(pk__in=ids).values_list("id", "content_hash", "text", "choices", "category")
-    items = {pk: rest for pk, *rest in rows}
-    pictures = _pictures(ids)
-    return [
-        _work(claim, *items[claim.item_id], pictures=tuple(pictures[claim.item_id]))
-        for claim in claims
-        if claim.item_id in items
-    ]
+    rows = list(Item.objects.filter(pk__in=item_ids).values_list("id", "content_hash", "text", "choices", "category"))
+    pictures = _pictures(item_ids)
+    return {pk: _content(*rest, pictures=tuple(pictures[pk])) for pk, *rest in rows}
 
 
-def _work(
-    claim: Claim, content_hash: str, text: str, choices: list[str], category: str, *, pictures: tuple[Picture, ...]
-) -> Work:
+def _content(
+    content_hash: str, text: str, choices: list[str], category: str, *, pictures: tuple[Picture, ...]
+) -> Content:
     missing = category == Item.ItemCategory.IMAGE and not pictures
-    return Work(claim, content_hash, embedding_text(text=text, choices=choices), pictures, missing)
+    return Content(content_hash, embedding_text(text=text, choices=choices), pictures, missing)
 
 
 def _pictures(item_ids: Sequence[int]) -> defaultdict[int, list[Picture]]:
@@ -125,11 +136,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def opened(work: Work) -> EncoderInput:
+def opened(content: Content | Work) -> EncoderInput:
     """What the backend sees. Raises ItemInputError where a picture cannot be opened."""
-    if work.picture_missing:
+    if content.picture_missing:
         raise ItemInputError(0, _("The item has a picture, but none is stored. Upload the item again."))
-    return EncoderInput(work.text, tuple(_open(picture.name) for picture in work.pictures))
+    return EncoderInput(content.text, tuple(_open(picture.name) for picture in content.pictures))
 
 
 def _open(name: str) -> Image.Image:

@@ -42,7 +42,7 @@ class QueryContent:
 def query_content(encoder: Encoder, *, text: str, image: bytes | None) -> QueryContent:
     """The parts of the query that this encoder can use. Raises SearchError: none remains, or the image is broken."""
     text = text.replace("\x00", " ").strip()
-    clean = _sanitised(image) if image else None
+    clean = sanitised(image) if image else None
     if encoder.modality == Modality.TEXT:
         return _without_image(encoder, text, clean)
     if encoder.modality == Modality.IMAGE and not backend_class(encoder.backend).takes_text_queries(encoder.spec()):
@@ -101,7 +101,7 @@ def _digest(encoder: Encoder, content: QueryContent) -> str:
     return hashlib.sha256(json.dumps([encoder.fingerprint, content.text, image]).encode()).hexdigest()
 
 
-def _sanitised(image: bytes) -> bytes:
+def sanitised(image: bytes) -> bytes:
     try:
         return sanitise(image).data
     except ImageError as error:

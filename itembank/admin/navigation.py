@@ -19,6 +19,9 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     engines = [
         _entry(request, _("Encoders"), "hub", "admin:embeddings_encoder_changelist", "embeddings.view_encoder"),
         _entry(
+            request, _("Rerankers"), "swap_vert", "admin:embeddings_reranker_changelist", "embeddings.view_reranker"
+        ),
+        _entry(
             request, _("Jobs"), "pending_actions", "admin:embeddings_embeddingjob_changelist",
             "embeddings.view_embeddingjob",
         ),

@@ -1,24 +1,34 @@
 """`manage.py search`: the search page's search, on the command line."""
 
 import json
+import time
 from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from embeddings import worker
+from embeddings.encoders.errors import EncoderError
 from embeddings.gpu import SLOT, SlotTakenError
-from embeddings.models import QueryEncoding
+from embeddings.models import QueryEncoding, Reranker
+from embeddings.reranker_services import get_or_create_reranker, settle_reranker
+from embeddings.rerankers.presets import RERANKER_PRESETS
 from embeddings.search import Filters, SearchError, SearchRequest, SearchResponse, search
 from embeddings.search.queries import encode_on_worker
+from embeddings.search.rerank import DEFAULT_TOP_N, RerankedHit, requested_input, rerank
 from embeddings.search.types import FILTER_FIELDS, MAX_K
 from itembank.models import Item
 
 TEXT_CHARACTERS = 60
+SERVED = "remote"  # the backend whose model runs elsewhere
 
 
 class Command(BaseCommand):
@@ -39,21 +49,100 @@ class Command(BaseCommand):
         )
         parser.add_argument("--k", type=int, default=10, help=f"number of hits, 1 to {MAX_K} (default 10)")
         parser.add_argument("--exact", action="store_true", help="compare with every vector, use no index")
+        parser.add_argument(
+            "--rerank", metavar="SLUG", help="a reranker, or a preset to make one, reads the best hits with the query"
+        )
+        parser.add_argument(
+            "--rerank-top",
+            type=int,
+            default=DEFAULT_TOP_N,
+            metavar="N",
+            help=f"hits that the reranker reads, 1 to {MAX_K} (default {DEFAULT_TOP_N})",
+        )
+        parser.add_argument(
+            "--rerank-threshold",
+            type=float,
+            default=0.0,
+            metavar="X",
+            help="hits that the reranker scores below (0 to 1) keep their order after the others",
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            response = search(_request(options), encode=encode_here_or_on_worker)
+            request = _request(options)
+            if options["rerank"]:
+                response, reranked = search_and_rerank(request, options)
+            else:
+                response, reranked = search(request, encode=encode_here_or_on_worker), None
         except SearchError as error:
             raise CommandError(error.message) from error
+        except EncoderError as error:
+            raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps(_plain(response), ensure_ascii=False))
+            self.stdout.write(json.dumps(_plain(response, reranked), ensure_ascii=False))
         else:
-            _print_table(response, Console(file=cast("IO[str]", self.stdout)))
+            _print_table(response, reranked, Console(file=cast("IO[str]", self.stdout)))
+
+
+def search_and_rerank(
+    request: SearchRequest, options: dict[str, Any]
+) -> tuple[SearchResponse, tuple[RerankedHit, ...]]:
+    """The answer with its hits in dense order, and the best of them in the reranker's."""
+    reranker, top = find_reranker(options["rerank"]), options["rerank_top"]
+    with _device_for(reranker):
+        response = search(replace(request, k=max(request.k, top)), encode=encode_here_or_on_worker)
+        started = time.perf_counter()
+        reranked = rerank(
+            requested_input(request),
+            response.hits,
+            reranker=settle_reranker(reranker).spec(),
+            top_n=top,
+            top_k=request.k,
+            threshold=options["rerank_threshold"],
+        )
+    spent = (time.perf_counter() - started) * 1000
+    timings = {**response.timings_ms, "rerank": spent, "total": response.timings_ms["total"] + spent}
+    return replace(response, timings_ms=timings), reranked
+
+
+def find_reranker(slug: str) -> Reranker:
+    """The reranker, made from its preset at first use. Raises CommandError naming all there are, ModelUnavailable."""
+    existing = Reranker.objects.filter(slug=slug).first()
+    if existing is not None:
+        return existing
+    if slug in RERANKER_PRESETS:
+        return get_or_create_reranker(preset=slug)
+    rerankers = ", ".join(Reranker.objects.values_list("slug", flat=True)) or "-"
+    raise CommandError(
+        _("There is no reranker “%(slug)s”. Rerankers: %(rerankers)s. Presets: %(presets)s.")
+        % {"slug": slug, "rerankers": rerankers, "presets": ", ".join(RERANKER_PRESETS)}
+    )
+
+
+@contextmanager
+def _device_for(reranker: Reranker) -> Iterator[None]:
+    """Own the GPU slot for the time; a server has its own device. Raises CommandError where a worker has the slot."""
+    if reranker.backend == SERVED:
+        yield
+        return
+    try:
+        SLOT.acquire()
+    except SlotTakenError as error:
+        raise CommandError(
+            _("A worker holds the GPU of this machine, so this command cannot rerank: stop the worker first.")
+        ) from error
+    try:
+        yield
+    finally:
+        SLOT.release()
 
 
 def encode_here_or_on_worker(query: QueryEncoding) -> None:
     """Through the worker where one owns the GPU slot of this machine, in this process where none does."""
+    if SLOT.held:
+        worker.encode_query(str(query.pk))
+        return
     try:
         SLOT.acquire()
     except SlotTakenError:
@@ -89,28 +178,51 @@ def _image(name: str | None) -> bytes | None:
     return data
 
 
-def _plain(response: SearchResponse) -> dict[str, Any]:
+def _plain(response: SearchResponse, reranked: Sequence[RerankedHit] | None) -> dict[str, Any]:
     hits = [{"rank": hit.rank, "code": hit.code, "score": round(hit.score, 6)} for hit in response.hits]
+    if reranked is not None:
+        hits = [_plain_reranked(each) for each in reranked]
     return {"hits": hits, "timings_ms": {stage: round(ms, 3) for stage, ms in response.timings_ms.items()}}
 
 
-def _print_table(response: SearchResponse, console: Console) -> None:
-    items = Item.objects.in_bulk([hit.item_id for hit in response.hits])
+def _plain_reranked(each: RerankedHit) -> dict[str, Any]:
+    return {
+        "rank": each.rank,
+        "code": each.hit.code,
+        "score": None if each.score is None else round(each.score, 6),
+        "dense_rank": each.hit.rank,
+        "dense_score": round(each.hit.score, 6),
+        "image_used": each.image_used,
+        "problem": each.problem,
+    }
+
+
+def _print_table(response: SearchResponse, reranked: Sequence[RerankedHit] | None, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("score", justify="right")
+    for heading in ("#", "score", *(("dense #", "image used") if reranked is not None else ())):
+        table.add_column(heading, justify="right")
     for heading in ("code", "subject / unit", "text"):
         table.add_column(heading, overflow="fold")
-    for hit in response.hits:
+    if reranked is None:
+        rows = [(hit, [str(hit.rank), f"{hit.score:.4f}"]) for hit in response.hits]
+    else:
+        rows = [(each.hit, _reranked_cells(each)) for each in reranked]
+    items = Item.objects.in_bulk([hit.item_id for hit, _cells in rows])
+    for hit, cells in rows:
         if item := items.get(hit.item_id):
             place = " / ".join(filter(None, (item.subject, item.unit)))
-            cells = str(hit.rank), f"{hit.score:.4f}", hit.code, place, _first_words(item)
-            table.add_row(*map(Text, cells))  # item text is no markup
+            table.add_row(*map(Text, (*cells, hit.code, place, _first_words(item))))  # item text is no markup
     console.print(table)
-    for note in response.notes:
+    problems = [f"{each.hit.code}: {each.problem}" for each in reranked or () if each.problem]
+    for note in (*response.notes, *problems):
         console.print(note, style="yellow", markup=False)
     stages = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in response.timings_ms.items())
     console.print(f"{response.encoder}, {response.route}: {stages}", style="dim", markup=False)
+
+
+def _reranked_cells(each: RerankedHit) -> list[str]:
+    score = "–" if each.score is None else f"{each.score:.4f}"
+    return [str(each.rank), score, str(each.hit.rank), "yes" if each.image_used else "–"]
 
 
 def _first_words(item: Item) -> str:

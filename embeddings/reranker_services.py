@@ -1,0 +1,49 @@
+"""What may be done with rerankers. Each function owns its transaction."""
+
+from typing import Any
+
+from django.db import transaction
+
+from embeddings.models import Reranker
+from embeddings.rerankers.base import RerankerSpec
+from embeddings.rerankers.presets import RERANKER_PRESETS
+from embeddings.rerankers.registry import reranker_class
+
+
+def get_or_create_reranker(*, preset: str) -> Reranker:
+    """The reranker of a preset by its slug, made at first use. Raises KeyError (no such preset), ModelUnavailable."""
+    existing = Reranker.objects.filter(slug=preset).first()
+    return existing or create_reranker(preset=preset)
+
+
+def create_reranker(*, preset: str, slug: str = "", name: str = "", server: str = "", **changes: Any) -> Reranker:
+    """A new reranker from a preset.
+
+    `changes` are fields of the preset's specification (instruction, precision, ..), `server` is who runs the model.
+    Raises ModelUnavailable, EncoderError, ValidationError (such as a slug that is taken).
+    """
+    chosen = RERANKER_PRESETS[preset]
+    spec = chosen.spec(server=server, **changes)
+    slug = slug or preset
+    reranker = Reranker(slug=slug, name=name or str(chosen.name), fingerprint=spec.fingerprint(), **_columns(spec))
+    reranker.full_clean()
+    reranker.save(force_insert=True)
+    return reranker
+
+
+@transaction.atomic
+def settle_reranker(reranker: Reranker) -> Reranker:
+    """The reranker as this process runs it, from now on everywhere: the precision fixed where that was left to the
+    first use, the fingerprint that of the present code. Nothing it scored is stored, so an update makes nothing stale.
+    """
+    reranker = Reranker.objects.select_for_update().get(pk=reranker.pk)
+    spec = reranker.spec()
+    settled = reranker_class(spec.backend).settled(spec)
+    if (settled.precision, settled.fingerprint()) != (reranker.precision, reranker.fingerprint):
+        reranker.precision, reranker.fingerprint = settled.precision, settled.fingerprint()
+        reranker.save(update_fields=["precision", "fingerprint"])
+    return reranker
+
+
+def _columns(spec: RerankerSpec) -> dict[str, object]:
+    return {name: getattr(spec, name) for name in Reranker.SPEC_FIELDS} | {"options": dict(spec.options)}
