@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from embeddings.models import Embedding, EmbeddingJob, Encoder, JobItem, QueryEncoding
 from embeddings.pipeline.leases import FREE, release_overdue_rows
-from embeddings.selectors import items_in_scope
+from embeddings.selectors import items_in_scope, parts_of, unfinished_rows
 from itembank.models import Item
 
 QUERY_LIFE = timedelta(days=1)
@@ -39,14 +39,32 @@ def start_job(
 ) -> EmbeddingJob:
     """A running job over the items of the scope that suit the encoder; a finished one where there are none.
 
+    A concatenation is built from its parts: jobs for what these lack come before its own.
+
     `item_ids` are those of the scope "selection". Raises ValueError where they are missing or out of place.
     """
     if (scope == EmbeddingJob.Scope.SELECTION) != (item_ids is not None):
         raise ValueError("item_ids belong to the scope 'selection', and to no other")
+    items = items_in_scope(encoder, scope, list(item_ids or ()))
+    _start_parts(encoder, items, user)
+    return _start(encoder, scope, items, user)
+
+
+def _start(encoder: Encoder, scope: str, items: QuerySet[Item], user: User | None) -> EmbeddingJob:
     job = EmbeddingJob.objects.create(encoder=encoder, scope=scope, created_by=user)
-    _fill(job, items_in_scope(encoder, scope, item_ids or ()))
+    _fill(job, items)
     finish_job(job=job)
     return job
+
+
+def _start_parts(encoder: Encoder, items: QuerySet[Item], user: User | None) -> None:
+    """Jobs over what the encoder's parts lack of the items, except what a running or paused job of a part has."""
+    for part in parts_of(encoder):
+        missing = items_in_scope(part, EmbeddingJob.Scope.MISSING).filter(pk__in=items.order_by().values("pk"))
+        missing = missing.filter(~Exists(unfinished_rows(part).filter(item=OuterRef("pk"))))
+        if missing.exists():
+            _start_parts(part, missing, user)
+            _start(part, EmbeddingJob.Scope.MISSING, missing, user)
 
 
 def _fill(job: EmbeddingJob, items: QuerySet[Item]) -> None:
@@ -68,9 +86,19 @@ def hold_stuck_job(*, job: EmbeddingJob, error: str) -> None:
     EmbeddingJob.objects.filter(pk=job.pk, state=State.RUNNING).update(state=State.PAUSED, error=error)
 
 
+@transaction.atomic
 def resume_job(*, job: EmbeddingJob) -> EmbeddingJob:
-    """Go on with a paused job. Raises JobStateError."""
-    return _change(job, {State.PAUSED: State.RUNNING}, error="")
+    """Go on with a paused job, that of a concatenation after what its parts lack. Raises JobStateError."""
+    resumed = _change(job, {State.PAUSED: State.RUNNING}, error="")
+    _start_parts(job.encoder, _waiting_items(job), job.created_by)
+    return resumed
+
+
+@transaction.atomic
+def catch_up_parts(*, job: EmbeddingJob, item_ids: Iterable[int]) -> None:
+    """Embed the parts of items that were edited since; the concatenation's job waits. Nothing for one not running."""
+    if EmbeddingJob.objects.select_for_update().filter(pk=job.pk, state=State.RUNNING).exists():
+        _start_parts(job.encoder, Item.objects.filter(pk__in=list(item_ids)), job.created_by)
 
 
 def cancel_job(*, job: EmbeddingJob) -> EmbeddingJob:
@@ -80,7 +108,10 @@ def cancel_job(*, job: EmbeddingJob) -> EmbeddingJob:
 
 @transaction.atomic
 def retry_failed(*, job: EmbeddingJob) -> EmbeddingJob:
-    """Let the job's quarantined items try again, each alone. Raises JobStateError where there are none."""
+    """Let the job's quarantined items try again, each alone, those of a concatenation in its parts too.
+
+    Raises JobStateError where there are none.
+    """
     locked = EmbeddingJob.objects.select_for_update().get(pk=job.pk)
     quarantined = JobItem.objects.filter(job=locked, state=JobItem.State.QUARANTINED)
     if locked.state == State.CANCELLED or not quarantined.update(
@@ -89,6 +120,7 @@ def retry_failed(*, job: EmbeddingJob) -> EmbeddingJob:
         raise JobStateError(_("Job %(id)s has no quarantined items to try again.") % {"id": job.pk})
     if locked.state != State.PAUSED:
         EmbeddingJob.objects.filter(pk=job.pk).update(state=State.RUNNING, error="", finished_at=None)
+    _start_parts(job.encoder, _waiting_items(job), job.created_by)
     job.refresh_from_db()
     return job
 
@@ -118,6 +150,10 @@ def sweep() -> None:
     for job in EmbeddingJob.objects.filter(~Exists(unfinished), state=State.RUNNING):
         finish_job(job=job)
     QueryEncoding.objects.filter(created_at__lt=Now() - QUERY_LIFE).delete()
+
+
+def _waiting_items(job: EmbeddingJob) -> QuerySet[Item]:
+    return Item.objects.filter(pk__in=job.items.filter(state=JobItem.State.PENDING).order_by().values("item"))
 
 
 def _requeue_outdated(job: EmbeddingJob) -> int:

@@ -41,6 +41,15 @@ def items_in_scope(encoder: Encoder, scope: str, item_ids: Iterable[int] = ()) -
     return items
 
 
+def unfinished_rows(encoder: Encoder) -> QuerySet[JobItem]:
+    """Rows of the encoder's running and paused jobs that are still to be embedded."""
+    return JobItem.objects.filter(
+        job__encoder=encoder,
+        job__state__in=[EmbeddingJob.State.RUNNING, EmbeddingJob.State.PAUSED],
+        state__in=[JobItem.State.PENDING, JobItem.State.LEASED],
+    )
+
+
 def _has_current_vector(encoder: Encoder) -> Exists:
     vectors = Embedding.objects.filter(encoder=encoder, item=OuterRef("pk"), content_hash=OuterRef("content_hash"))
     return Exists(vectors)
@@ -51,6 +60,16 @@ def _is_quarantined(encoder: Encoder) -> Exists:
 
 
 # ---- encoders
+
+
+def parts_of(encoder: Encoder) -> QuerySet[Encoder]:
+    """The encoders whose vectors a concatenation is built from, each once; none for any other encoder."""
+    return Encoder.objects.filter(pk__in=encoder.parts.values("part")).order_by("pk")
+
+
+def with_all_parts(encoder: Encoder) -> list[Encoder]:
+    """The encoder, its parts and their parts."""
+    return [encoder, *(each for part in parts_of(encoder) for each in with_all_parts(part))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +152,16 @@ def progress_of(jobs: Iterable[EmbeddingJob]) -> dict[int, Progress]:
     return {job.pk: Progress(**counts[job.pk]) for job in chosen}
 
 
+def ready_jobs() -> QuerySet[EmbeddingJob]:
+    """Running jobs, without those of a concatenation while a job of one of its parts runs: the parts come first."""
+    running = EmbeddingJob.objects.filter(state=EmbeddingJob.State.RUNNING)
+    return running.filter(~Exists(running.filter(encoder__used_in__encoder=OuterRef("encoder"))))
+
+
 def jobs_with_waiting_rows() -> QuerySet[EmbeddingJob]:
     """Running jobs that a worker could go on with, the oldest first."""
     waiting = JobItem.objects.filter(job=OuterRef("pk"), state=JobItem.State.PENDING)
-    return EmbeddingJob.objects.filter(Exists(waiting), state=EmbeddingJob.State.RUNNING).order_by("pk")
+    return ready_jobs().filter(Exists(waiting)).order_by("pk")
 
 
 def quarantined_rows(job: EmbeddingJob) -> QuerySet[JobItem]:

@@ -15,9 +15,11 @@ from embeddings.encoders.base import EncoderInput, Role
 from embeddings.encoders.errors import EncoderError, ItemError
 from embeddings.gpu import SLOT, SlotTakenError
 from embeddings.models import EmbeddingJob, QueryEncoding
+from embeddings.pipeline.concatenation import CONCATENATION, ConcatenationRun, PartsBehindError
 from embeddings.pipeline.inputs import describe
 from embeddings.pipeline.leases import free_rows_of, release_rows_of
-from embeddings.pipeline.run import JobStuckError, Run
+from embeddings.pipeline.run import JobRun, JobStuckError, Run
+from embeddings.selectors import ready_jobs
 
 logger = logging.getLogger(__name__)
 
@@ -66,18 +68,24 @@ def _work_through_outages(job_id: int, *, until: float) -> None:
 def _work(job_id: int, until: float) -> None:
     bury_predecessor()
     free_rows_of(SLOT.owner)  # what this process held when the database went away
-    job = EmbeddingJob.objects.select_related("encoder").filter(pk=job_id, state=EmbeddingJob.State.RUNNING).first()
+    job = ready_jobs().select_related("encoder").filter(pk=job_id).first()
     if job is None:
         return
     try:
-        Run(job, SLOT, until, _stopping)()
+        run_kind(job)(job, SLOT, until, _stopping)()
     except (OperationalError, InterfaceError):
         raise
+    except PartsBehindError as error:
+        job_services.catch_up_parts(job=job, item_ids=error.item_ids)
     except Exception as error:  # a person has to look; a MemoryError would end the whole worker
         logger.exception("Job %d cannot go on and is paused", job.pk)
         job_services.hold_stuck_job(job=job, error=str(error) if isinstance(error, JobStuckError) else describe(error))
     else:
         job_services.finish_job(job=job)
+
+
+def run_kind(job: EmbeddingJob) -> type[JobRun]:
+    return ConcatenationRun if job.encoder.backend == CONCATENATION else Run
 
 
 def bury_predecessor() -> None:

@@ -7,6 +7,7 @@ one does the forward passes back to back.
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from embeddings.gpu import GpuSlot, Model
 from embeddings.models import EmbeddingJob, JobItem
 from embeddings.pipeline.batches import MicroBatch, cut, embed
 from embeddings.pipeline.inputs import Prepared, needless, prepare, read_works
-from embeddings.pipeline.leases import LEASE, Lease
+from embeddings.pipeline.leases import LEASE, Claim, Lease
 from embeddings.pipeline.results import Results, drop, skip, write
 
 logger = logging.getLogger(__name__)
@@ -39,27 +40,59 @@ class JobStuckError(Exception):
 
 
 @dataclass
-class Run:
-    """Embeds rows of one job until none waits, the job is no longer running, the time is over or `stop` is set.
-
-    Raises JobStuckError. Whatever it raises, no row is lost: what it held waits again, or will once the lease ends.
-    """
+class JobRun(ABC):
+    """What every kind of run over a job needs: its lease, and when to leave off."""
 
     job: EmbeddingJob
     slot: GpuSlot
     until: float  # in time.monotonic()
     stop: threading.Event
     _lease: Lease = field(init=False)
+    _kept_at: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self._lease = Lease(self.slot.owner)
+
+    @abstractmethod
+    def __call__(self) -> None:
+        """Work on the job. Raises JobStuckError."""
+
+    def _may_go_on(self) -> bool:
+        if self.stop.is_set() or time.monotonic() >= self.until:
+            return False
+        return EmbeddingJob.objects.filter(pk=self.job.pk, state=EmbeddingJob.State.RUNNING).exists()
+
+    def _claim(self, count: int) -> list[Claim] | None:
+        """Those of the next waiting rows that need a vector; None where no row waits."""
+        claims = self._lease.claim(self.job.pk, count)
+        if not claims:
+            return None
+        encoder, renew = self.job.encoder, self.job.scope in RENEWING
+        unsuited, current = needless(encoder, claims, renew=renew)
+        drop(encoder, self._lease, unsuited)
+        skip(self._lease, current)
+        idle = {claim.id for claim in (*unsuited, *current)}
+        return [claim for claim in claims if claim.id not in idle]
+
+    def _keep_lease(self) -> None:
+        if time.monotonic() - self._kept_at > LEASE.total_seconds() / 3:
+            self._lease.keep()
+            self._kept_at = time.monotonic()
+
+
+@dataclass
+class Run(JobRun):
+    """Embeds rows of one job until none waits, the job is no longer running, the time is over or `stop` is set.
+
+    Raises JobStuckError. Whatever it raises, no row is lost: what it held waits again, or will once the lease ends.
+    """
+
     _model: Model[EncoderBackend] = field(init=False)
     _preparers: ThreadPoolExecutor = field(init=False)
     _forwarder: ThreadPoolExecutor = field(init=False)
     _planned: deque[MicroBatch] = field(default_factory=deque, init=False)
     _flying: deque[tuple[MicroBatch, "Future[Results]"]] = field(default_factory=deque, init=False)
     _failed_in_a_row: int = field(default=0, init=False)
-    _kept_at: float = field(default=0.0, init=False)
-
-    def __post_init__(self) -> None:
-        self._lease = Lease(self.slot.owner)
 
     def __call__(self) -> None:
         try:
@@ -87,23 +120,13 @@ class Run:
             self._send(self._planned.popleft())
         return bool(self._flying)
 
-    def _may_go_on(self) -> bool:
-        if self.stop.is_set() or time.monotonic() >= self.until:
-            return False
-        return EmbeddingJob.objects.filter(pk=self.job.pk, state=EmbeddingJob.State.RUNNING).exists()
-
     def _plan(self) -> bool:
         """Claim the next window where the last is used up; returns whether anything is planned."""
         while not self._planned:
-            claims = self._lease.claim(self.job.pk, WINDOW)
-            if not claims:
+            claims = self._claim(WINDOW)
+            if claims is None:
                 return False
-            encoder, renew = self.job.encoder, self.job.scope in RENEWING
-            unsuited, current = needless(encoder, claims, renew=renew)
-            drop(encoder, self._lease, unsuited)
-            skip(self._lease, current)
-            idle = {claim.id for claim in (*unsuited, *current)}
-            self._planned.extend(cut(self._model, read_works([claim for claim in claims if claim.id not in idle])))
+            self._planned.extend(cut(self._model, read_works(claims)))
         return True
 
     def _has_room_for(self, batch: MicroBatch) -> bool:
@@ -125,11 +148,6 @@ class Run:
         write(self.job.encoder, self._lease, results)
         self._keep_lease()
         self._look_for_hope(results)
-
-    def _keep_lease(self) -> None:
-        if time.monotonic() - self._kept_at > LEASE.total_seconds() / 3:
-            self._lease.keep()
-            self._kept_at = time.monotonic()
 
     def _look_for_hope(self, results: Results) -> None:
         self._failed_in_a_row = 0 if results.embedded else self._failed_in_a_row + results.first_failures

@@ -10,7 +10,7 @@ import pytest
 from embeddings import job_services
 from embeddings.gpu import SLOT
 from embeddings.models import EmbeddingJob, Encoder
-from embeddings.pipeline.run import Run
+from embeddings.worker import run_kind
 from tests.embeddings.faulty_backend import NAME, PLACE, make_faulty_encoder
 
 Work = Callable[[EmbeddingJob], EmbeddingJob]
@@ -25,10 +25,12 @@ def faulty_encoder(settings: Any, db: None) -> Encoder:
 
 @pytest.fixture
 def work() -> Work:
-    """Work on a job in this process until it ends or none of its rows waits."""
+    """Work on a job in this process, after those of its parts, until it ends or none of its rows waits."""
 
     def run(job: EmbeddingJob) -> EmbeddingJob:
-        Run(job, SLOT, time.monotonic() + 60, threading.Event())()
+        for part in EmbeddingJob.objects.filter(encoder__used_in__encoder=job.encoder, state="running").order_by("pk"):
+            run(part)
+        run_kind(job)(job, SLOT, time.monotonic() + 60, threading.Event())()
         job_services.finish_job(job=job)
         job.refresh_from_db()
         return job

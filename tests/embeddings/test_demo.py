@@ -33,7 +33,9 @@ def ask(home: Path, statement: LiteralString) -> tuple[Any, ...] | None:
 
 
 COUNTS: LiteralString = (
-    "SELECT (SELECT count(*) FROM itembank_item), (SELECT count(*) FROM embeddings_embedding), "
+    "SELECT (SELECT count(*) FROM itembank_item), "
+    "(SELECT count(*) FROM embeddings_embedding WHERE encoder_id IN "
+    "(SELECT id FROM embeddings_encoder WHERE is_active)), "
     "(SELECT count(*) FROM auth_user)"
 )
 

@@ -8,9 +8,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from embeddings.models import Embedding, EmbeddingJob, Encoder
+from embeddings.services import concatenate_encoders
 from itembank.embedded import EmbeddedServices
 from tests.embeddings.faulty_backend import NAME, PLACE, RAISES
-from tests.embeddings.spaces import make_items
+from tests.embeddings.spaces import make_items, make_space
 from tests.factories import make_encoder, make_item
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,3 +68,18 @@ def test_quarantined_items_make_the_command_fail_and_are_listed(
     printed = json.loads(out.getvalue())
     assert (printed["embedded"], printed["quarantined"], printed["state"]) == (3, 1, "failures")
     assert printed["failures"] == [{"code": bad.code, "reason": "RuntimeError: the model stumbled"}]
+
+
+@pytest.mark.fault
+def test_waiting_for_a_concatenation_waits_for_its_parts_and_lists_what_they_failed_on(
+    workers_find_the_test_database: None, faulty_encoder: Encoder
+) -> None:
+    concatenate_encoders([faulty_encoder, make_space(8)], [1.0, 1.0], slug="both", name="both")
+    make_items(3)
+    bad = make_item(text=RAISES)
+    out = StringIO()
+    with pytest.raises(CommandError, match=rf"{bad.code}: {NAME}: .*the model stumbled"):
+        call_command("embed", "--encoder", "both", "--wait", "--json", stdout=out)
+    printed = json.loads(out.getvalue())
+    assert (printed["encoder"], printed["embedded"], printed["quarantined"]) == ("both", 3, 1)
+    assert not EmbeddingJob.objects.filter(state="running").exists()

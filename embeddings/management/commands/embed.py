@@ -18,7 +18,7 @@ from embeddings.dispatch import start_job, sweep
 from embeddings.encoders.presets import PRESETS
 from embeddings.gpu import SLOT
 from embeddings.models import EmbeddingJob, Encoder
-from embeddings.selectors import Progress, progress, quarantined_rows
+from embeddings.selectors import Progress, progress, quarantined_rows, with_all_parts
 from embeddings.services import get_or_create_encoder
 from itembank.processes import ChildProcess, Supervisor, worker_command
 
@@ -41,10 +41,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, encoder: str, scope: str, wait: bool, as_json: bool, **options: Any) -> None:
         chosen = find_encoder(encoder)
-        earlier = list(EmbeddingJob.objects.filter(encoder=chosen, state=EmbeddingJob.State.RUNNING).order_by("pk"))
         job = start_job(encoder=chosen, scope=scope)
         if wait and job.state == EmbeddingJob.State.RUNNING:
-            self._wait_for([*earlier, job], quiet=as_json)
+            self._wait_for([*jobs_before(job), job], quiet=as_json)
         self._report(job, waited=wait, as_json=as_json)
 
     # ---- waiting
@@ -132,6 +131,13 @@ class Patience:
         if self._worker.restarts - self._restarts >= DEATHS_WITHOUT_PROGRESS:
             log = settings.HOME_DIR / "log" / "worker-gpu.log"
             raise CommandError(_("The worker dies again and again; see %(log)s.") % {"log": log})
+
+
+def jobs_before(job: EmbeddingJob) -> list[EmbeddingJob]:
+    """Running jobs that the worker does first: earlier ones of the encoder, and those of its parts."""
+    encoders = with_all_parts(job.encoder)
+    earlier = EmbeddingJob.objects.filter(encoder__in=encoders, state=EmbeddingJob.State.RUNNING, pk__lt=job.pk)
+    return list(earlier.order_by("pk"))
 
 
 def find_encoder(slug: str) -> Encoder:
