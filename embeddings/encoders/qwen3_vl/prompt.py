@@ -6,7 +6,6 @@ piece, as in the authors' code, so that ids are the same to the last one.
 """
 
 import unicodedata
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,15 +77,10 @@ class PromptTokenizer:
         return int(found)
 
     def cut(self, text: str, limit: int) -> str:
-        """The start of the text that is `limit` tokens at most."""
+        """The start of the text that is `limit` tokens at most, in whole characters."""
         text = text[: limit * _CHARACTERS_PER_TOKEN]
         offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        if len(offsets) <= limit:
-            return text
-        start = offsets[limit][0]
-        # One character may be several tokens: then none of it stays.
-        whole = bisect_left(offsets, start, key=lambda span: span[1]) if start else 0
-        return text[: min(start, offsets[whole][1])] if start else ""
+        return text if len(offsets) <= limit else text[: offsets[limit][0]]
 
     def sequence(self, segments: Iterable[Segment]) -> TokenSequence:
         """The segments' tokens with their positions: text counts on, an image spans its rows and columns."""
