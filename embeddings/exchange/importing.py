@@ -79,7 +79,8 @@ class Problems:
 def import_embeddings(*, encoder: Encoder, path: Path, report: Report = silent) -> Imported:
     """Store the file's vectors in place of those that its items had; all of them or, whatever is wrong, none.
 
-    Vectors are checked and normalised. Raises ImportRefused, OSError.
+    The file is checked before anything is touched. Searches by this encoder wait while a large import drops its index
+    or replaces all of its vectors: 176,443 of 2,048 dimensions take 20 s. Raises ImportRefused, OSError.
     """
     with path.open("rb") as file:
         try:

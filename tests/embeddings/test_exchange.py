@@ -26,7 +26,7 @@ from embeddings.exchange import (
     npz,
 )
 from embeddings.exchange.npz import Archive, BadArchive, new_archive, write_array
-from embeddings.indexes import IndexState, build_index, index_state
+from embeddings.indexes import BUILD_LOCK, IndexState, build_index, index_state
 from embeddings.models import Embedding, EmbeddingJob, Encoder
 from embeddings.selectors import coverage
 from itembank.models import Item
@@ -298,6 +298,64 @@ def test_a_running_job_of_the_encoder_is_named(
     job.state = EmbeddingJob.State.PAUSED
     job.save()
     assert load(arrays).count == COUNT
+
+
+def test_an_index_that_is_being_built_is_waited_for(
+    load: Callable[[Arrays], Imported], arrays: Arrays, space: Encoder
+) -> None:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [BUILD_LOCK, space.pk])
+        with pytest.raises(ImportRefused, match="index of this encoder is being built"):
+            load(arrays)
+    finally:
+        other.close()
+    assert not stored(space)
+
+
+def test_a_job_that_starts_during_the_check_is_seen(space: Encoder, arrays: Arrays, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", **arrays)  # type: ignore[arg-type]
+
+    def start(*_progress: object) -> None:
+        EmbeddingJob.objects.create(encoder=space)
+
+    with pytest.raises(ImportRefused, match="of this encoder is running"):
+        import_embeddings(encoder=space, path=tmp_path / "in.npz", report=start)
+    assert not stored(space)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_item_that_is_deleted_during_the_import_stops_it(tmp_path: Path) -> None:
+    space, items = make_space(DIMENSIONS), make_items(COUNT)
+    fill(space, items, clustered(COUNT, DIMENSIONS))
+    export_embeddings(encoder=space, path=tmp_path / "in.npz")
+    Embedding.objects.filter(encoder=space).delete()
+
+    def delete(stage: Stage, *_progress: object) -> None:
+        if stage is Stage.CHECK:
+            items[2].delete()
+
+    with pytest.raises(ImportRefused, match="changed during the import"):
+        import_embeddings(encoder=space, path=tmp_path / "in.npz", report=delete)
+    assert not stored(space)
+
+
+def test_a_file_that_is_overwritten_during_the_import_stops_it(items: list[Item], tmp_path: Path) -> None:
+    space, vectors = make_space(2048), clustered(COUNT, 2048).astype("f2")
+    path, ids = tmp_path / "in.npz", np.array([item.code for item in items])
+    np.savez(path, ids=ids, embeddings=vectors, fingerprint=np.array(space.fingerprint))
+
+    def spoil(stage: Stage, *_progress: object) -> None:
+        if stage is Stage.CHECK:
+            place = path.read_bytes().index(vectors.tobytes())
+            with path.open("r+b") as file:
+                file.seek(place)
+                file.write(np.full(2048, np.nan, "f2").tobytes())
+
+    with pytest.raises(ImportRefused, match="CRC"):
+        import_embeddings(encoder=space, path=path, report=spoil)
+    assert not stored(space)
 
 
 def test_a_file_that_is_no_archive_is_refused(space: Encoder, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
+from embeddings.encoders.errors import EncoderError
 from embeddings.exchange import Imported, ImportRefused, import_embeddings
 from embeddings.management.commands.embed import find_encoder
 from embeddings.management.commands.export_embeddings import Bar
@@ -21,11 +22,11 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, metavar="IN.npz")
 
     def handle(self, *args: Any, encoder: str, file: Path, **options: Any) -> None:
-        chosen = find_encoder(encoder)
         try:
+            chosen = find_encoder(encoder)
             with Bar(self.stdout) as bar:
                 imported = import_embeddings(encoder=chosen, path=file, report=bar.show)
-        except (ImportRefused, OSError) as error:
+        except (ImportRefused, EncoderError, OSError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError(_("Interrupted: nothing was imported.")) from None
