@@ -1,12 +1,14 @@
 """Writing what became of a micro-batch. No vector of an old content is ever stored over an edit."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from django.db import connection, transaction
-from pgvector import HalfVector
-from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import Cursor
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from embeddings.encoders.base import Vectors
 from embeddings.models import Embedding, Encoder, JobItem
@@ -14,10 +16,12 @@ from embeddings.pipeline.inputs import Failure, Work
 from embeddings.pipeline.leases import FAILURES_TO_QUARANTINE, FREE, Claim, Lease
 from itembank.models import Item
 
-# The vector replaces whatever is there: the guard has seen that it is of the item's present content.
+# The vector replaces whatever is there: the guard has seen that it is of the item's present content. One statement for
+# all takes 36 us a row of 1,664 dimensions, a statement for each 63.
 UPSERT = """
 INSERT INTO embeddings_embedding (encoder_id, item_id, content_hash, embedding, created_at)
-VALUES (%b, %b, %b, %b::halfvec, now())
+SELECT %b, item_id, content_hash, embedding, now()
+FROM unnest(%b::bigint[], %b::text[], %b::halfvec[]) AS new (item_id, content_hash, embedding)
 ON CONFLICT (item_id, encoder_id) DO UPDATE
 SET content_hash = EXCLUDED.content_hash, embedding = EXCLUDED.embedding, created_at = EXCLUDED.created_at
 """
@@ -84,14 +88,39 @@ def unchanged(works: Sequence[Work]) -> set[int]:
 
 def store_vectors(encoder: Encoder, embedded: Sequence[tuple[Work, Vectors]]) -> None:
     """Upsert in the order of items, so that two writers wait for each other instead of deadlocking."""
-    rows = [
-        (encoder.pk, work.claim.item_id, work.content_hash, HalfVector(vector))
-        for work, vector in sorted(embedded, key=lambda pair: pair[0].claim.item_id)
-    ]
+    if not embedded:
+        return
+    ordered = sorted(embedded, key=lambda pair: pair[0].claim.item_id)
+    items, hashes = [work.claim.item_id for work, _ in ordered], [work.content_hash for work, _ in ordered]
+    vectors = np.stack([vector for _, vector in ordered])
     connection.ensure_connection()
     with connection.wrap_database_errors, Cursor(connection.connection) as cursor:  # Django's own binds text
-        cursor.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
-        cursor.executemany(UPSERT, rows)
+        cursor.adapters.register_dumper(HalfVectors, HalfVectorsDumper)
+        (oid,) = cursor.execute("SELECT 'halfvec'::regtype::oid::int").fetchone() or (0,)
+        cursor.execute(UPSERT, (encoder.pk, items, hashes, HalfVectors(oid, vectors)))
+
+
+@dataclass(frozen=True, slots=True)
+class HalfVectors:
+    """Rows, (n, dimensions), to be bound as a halfvec[]; `oid` is the number of the type halfvec in this database."""
+
+    oid: int
+    rows: Vectors
+
+
+class HalfVectorsDumper(Dumper):
+    """PostgreSQL's binary array: its dimensions, no NULLs, the element's type, length, first index; then each element
+    after its length in bytes, a halfvec being two 16-bit numbers (its dimensions, nothing) and the values."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: HalfVectors) -> bytes:
+        count, dimensions = obj.rows.shape
+        layout = [("bytes", ">i4"), ("dimensions", ">u2"), ("nothing", ">u2"), ("values", ">f2", dimensions)]
+        elements = np.zeros(count, np.dtype(layout))
+        elements["bytes"], elements["dimensions"] = 4 + 2 * dimensions, dimensions
+        elements["values"] = obj.rows
+        return struct.pack(">iiIii", 1, 0, obj.oid, count, 1) + elements.tobytes()
 
 
 @transaction.atomic
