@@ -16,7 +16,7 @@ from embeddings.encoders.choices import (
     settings_of,
     write_pixels,
 )
-from embeddings.encoders.errors import EncoderError
+from embeddings.encoders.errors import EncoderError, ModelUnavailable
 from embeddings.encoders.precision import PRECISIONS
 from embeddings.encoders.presets import PRESETS, Preset
 from embeddings.models import ENCODER_SLUG, Encoder
@@ -56,7 +56,9 @@ def _number(label: Any, help_text: Any = "") -> forms.IntegerField:
 
 
 def _pixels(label: Any) -> PixelsField:
-    return PixelsField(label=label, required=False, widget=forms.TextInput(attrs=_INPUT))
+    return PixelsField(
+        label=label, required=False, widget=forms.TextInput(attrs=_INPUT | {"style": "max-width: 10rem"})
+    )
 
 
 def _choice(label: Any, choices: list[tuple[str, Any]], help_text: Any = "") -> forms.ChoiceField:
@@ -111,7 +113,7 @@ class EncoderForm(forms.Form):
         try:
             self.chosen = checked_settings(self.preset, dict(self._given()))
         except SettingError as error:
-            self.add_error(error.setting if error.setting in self.fields else None, str(error))
+            self.add_error(self._field_of(error.setting), str(error))
         return cleaned
 
     def create(self) -> Encoder | None:
@@ -123,7 +125,7 @@ class EncoderForm(forms.Form):
         except ValidationError as error:
             self._refuse(error)
         except EncoderError as error:
-            self.add_error("server" if self.chosen.get("server") else None, str(error))
+            self.add_error(self._concerned(error), str(error))
         return None
 
     def _given(self) -> Iterator[tuple[str, Any]]:
@@ -140,6 +142,16 @@ class EncoderForm(forms.Form):
     def _weight(self, name: str, field: forms.Field) -> float:
         given = self.cleaned_data.get(name)
         return float(field.initial if given is None else given)
+
+    def _field_of(self, setting: str) -> str | None:
+        name = "weight_0" if setting == "weights" else setting
+        return name if name in self.fields else None
+
+    def _concerned(self, error: EncoderError) -> str | None:
+        """The field of an error that only the model's files or its server could show."""
+        if "server" in self.chosen:
+            return "server"
+        return "dimensions" if "dimensions" in self.chosen and not isinstance(error, ModelUnavailable) else None
 
     def _refuse(self, refusal: ValidationError) -> None:
         errors = refusal.message_dict if hasattr(refusal, "error_dict") else {"": refusal.messages}

@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.db.models import Field
 from django.utils.translation import gettext as _
 
-from embeddings.encoders.choices import Weights, weights_of
+from embeddings.encoders.choices import Weights, parse_pixels, weights_of, write_pixels
 from embeddings.encoders.presets import PRESETS, Preset
 from embeddings.models import Encoder
 
@@ -62,6 +62,8 @@ def _fact(encoder: Encoder, field: "Field[Any, Any]") -> Fact:
         return Fact(label, f"{value[:REVISION_SHOWN]}…", value)
     if field.name == "precision" and value == "auto":
         return Fact(label, _("auto: fixed when it is first used"))
+    if field.name in ("min_pixels", "max_pixels") and value == parse_pixels(square := write_pixels(value)):
+        return Fact(label, f"{square} ({value})")
     return Fact(label, str(value))
 
 

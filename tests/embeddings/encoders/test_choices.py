@@ -77,6 +77,14 @@ def test_a_setting_that_cannot_be_is_refused_by_name(preset: str, setting: str, 
     assert refused.value.setting == setting
 
 
+def test_a_server_takes_no_precision_but_its_own() -> None:
+    preset = PRESETS["qwen3-vl-2b-mm-mean"]
+    assert checked_settings(preset, {"server": "vllm", "precision": "auto"}) == {"server": "vllm"}
+    with pytest.raises(SettingError) as refused:
+        checked_settings(preset, {"server": "vllm", "precision": "nf4"})
+    assert refused.value.setting == "precision"
+
+
 def test_what_is_not_given_is_left_to_the_preset() -> None:
     assert checked_settings(PRESETS["hashing"], {"max_length": 5, "precision": None, "weights": None}) == {
         "max_length": 5
