@@ -1,8 +1,6 @@
-"""What may be done with rerankers. Each function owns its transaction."""
+"""What may be done with rerankers."""
 
 from typing import Any
-
-from django.db import transaction
 
 from embeddings.models import Reranker
 from embeddings.rerankers.base import RerankerSpec
@@ -24,6 +22,7 @@ def create_reranker(*, preset: str, slug: str = "", name: str = "", server: str 
     """
     chosen = RERANKER_PRESETS[preset]
     spec = chosen.spec(server=server, **changes)
+    reranker_class(spec.backend)(spec)  # refuses what it cannot serve; loads nothing
     slug = slug or preset
     reranker = Reranker(slug=slug, name=name or str(chosen.name), fingerprint=spec.fingerprint(), **_columns(spec))
     reranker.full_clean()
@@ -31,17 +30,19 @@ def create_reranker(*, preset: str, slug: str = "", name: str = "", server: str 
     return reranker
 
 
-@transaction.atomic
 def settle_reranker(reranker: Reranker) -> Reranker:
     """The reranker as this process runs it, from now on everywhere: the precision fixed where that was left to the
     first use, the fingerprint that of the present code. Nothing it scored is stored, so an update makes nothing stale.
     """
-    reranker = Reranker.objects.select_for_update().get(pk=reranker.pk)
     spec = reranker.spec()
     settled = reranker_class(spec.backend).settled(spec)
-    if (settled.precision, settled.fingerprint()) != (reranker.precision, reranker.fingerprint):
-        reranker.precision, reranker.fingerprint = settled.precision, settled.fingerprint()
-        reranker.save(update_fields=["precision", "fingerprint"])
+    # Of two processes the first decides.
+    Reranker.objects.filter(pk=reranker.pk, precision=spec.precision).update(precision=settled.precision)
+    reranker.refresh_from_db()
+    fingerprint = reranker.spec().fingerprint()
+    if fingerprint != reranker.fingerprint:
+        reranker.fingerprint = fingerprint
+        reranker.save(update_fields=["fingerprint"])
     return reranker
 
 

@@ -5,10 +5,10 @@ Runs where the GPU slot is: in a worker, or in a command that owns the slot.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
 from io import BytesIO
 
+from django.utils import translation
 from django.utils.translation import gettext as _
 from PIL import Image
 
@@ -120,13 +120,18 @@ def _query_input(query: EncoderInput | int | str) -> EncoderInput:
 
 def _pairs(backend: RerankerBackend, query: EncoderInput, hits: Sequence[Hit]) -> list[_Pair]:
     contents = read_contents([hit.item_id for hit in hits])
+    language = translation.get_language()
+
+    def pair(hit: Hit) -> _Pair:
+        with translation.override(language):  # a new thread does not know the reader's
+            return _pair(backend, query, contents.get(hit.item_id))
+
     with ThreadPoolExecutor(PREPARERS, "preprocess") as pool:
-        # Each with the reader's language, which a new thread does not know.
-        futures = [pool.submit(copy_context().run, _pair, backend, query, contents.get(hit.item_id)) for hit in hits]
-        return [future.result() for future in futures]
+        return list(pool.map(pair, hits))
 
 
 def _pair(backend: RerankerBackend, query: EncoderInput, content: Content | None) -> _Pair:
+    """Uses no database: it runs in a thread of its own."""
     if content is None:
         return _Pair(problem=_("The item is no longer there."))
     try:
@@ -206,7 +211,7 @@ def _check(top_n: int, top_k: int, threshold: float) -> None:
         if not 1 <= number <= MAX_K:
             raise SearchError(
                 "k-out-of-range",
-                _("%(k)s results cannot be shown. Ask for 1 to %(most)s.") % {"k": number, "most": MAX_K},
+                _("%(number)s hits cannot be reranked. Choose 1 to %(most)s.") % {"number": number, "most": MAX_K},
             )
     if not 0 <= threshold <= 1:
         raise SearchError(
