@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from embeddings.encoders.base import EncoderSpec
 from embeddings.encoders.errors import EncoderError
 from embeddings.encoders.presets import PRESETS, concatenation
-from embeddings.encoders.registry import backend_class
+from embeddings.encoders.registry import create_backend
+from embeddings.encoders.variants import varied
 from embeddings.health import vector_health
 from embeddings.indexes import IndexState, index_state, wants_index
 from embeddings.models import Encoder, EncoderPart
@@ -42,22 +43,35 @@ def create_encoder(
     """A new encoder from a preset, with its partition; the parts of a concatenation come with it.
 
     `changes` are fields of the preset's specification (precision, dimensions, instructions, ..), `server` is who runs
-    the model, `weights` are those of a concatenation's parts. Raises ModelUnavailable, EncoderError.
+    the model, `weights` are those of a concatenation's parts. Raises KeyError (no such preset), and before anything is
+    stored ModelUnavailable, EncoderError, ValidationError (a slug that is taken).
     """
     chosen = PRESETS[preset]
-    if chosen.parts and (changes or server):
+    slug, name = slug or preset, name or str(chosen.name)
+    if not chosen.parts:
+        if weights:
+            raise EncoderError(_("only a concatenation has weights"))
+        return _store_encoder(varied(chosen, server=server, **changes), slug=slug, name=name)
+    if changes or server:
         raise EncoderError(_("a concatenation is defined by its parts and their weights; make its parts first"))
-    if chosen.parts:
-        parts = [get_or_create_encoder(preset=part) for part, _weight in chosen.parts]
-        shares = list(weights) or [weight for _part, weight in chosen.parts]
-        return concatenate_encoders(parts, shares, slug=slug or preset, name=name or str(chosen.name))
-    spec = chosen.spec(server=server, **changes)
-    return _store_encoder(spec, slug=slug or preset, name=name or str(chosen.name))
+    # Model files are read before the transaction: a hub may take its time.
+    drafts = {part: PRESETS[part].spec() for part, _weight in chosen.parts if not _is_taken(part)}
+    with transaction.atomic():
+        for part, spec in drafts.items():
+            _store_encoder(spec, slug=part, name=str(PRESETS[part].name))
+        parts = [Encoder.objects.get(slug=part) for part, _weight in chosen.parts]
+        return concatenate_encoders(
+            parts, list(weights) or [weight for _part, weight in chosen.parts], slug=slug, name=name
+        )
 
 
 @transaction.atomic
 def concatenate_encoders(parts: Sequence[Encoder], weights: Sequence[float], *, slug: str, name: str) -> Encoder:
-    """A new encoder whose vectors are those of other encoders side by side."""
+    """A new encoder whose vectors are those of other encoders side by side. Raises EncoderError, ValidationError."""
+    if len(parts) != len(weights):
+        raise EncoderError(
+            _("%(weights)d weights were given for %(parts)d parts") % {"weights": len(weights), "parts": len(parts)}
+        )
     spec = concatenation(list(zip([part.spec() for part in parts], weights, strict=True)))
     encoder = _store_encoder(spec, slug=slug, name=name)
     EncoderPart.objects.bulk_create(
@@ -67,37 +81,18 @@ def concatenate_encoders(parts: Sequence[Encoder], weights: Sequence[float], *, 
     return encoder
 
 
+def _is_taken(slug: str) -> bool:
+    return Encoder.objects.filter(slug=slug).exists()
+
+
 @transaction.atomic
 def _store_encoder(spec: EncoderSpec, *, slug: str, name: str) -> Encoder:
+    create_backend(spec)  # refuses what it cannot serve; loads nothing
     encoder = Encoder(slug=slug, name=name, fingerprint=spec.fingerprint(), **_columns(spec))
     encoder.full_clean()
     encoder.save(force_insert=True)
     create_partition(encoder)
     return encoder
-
-
-@transaction.atomic
-def settle_precision(encoder: Encoder) -> Encoder:
-    """The encoder with its precision fixed to what this process's device takes, where that was left to its first use.
-
-    Precision is part of the vector space: from here on every device keeps to it, or says that it cannot.
-    """
-    for part in encoder.parts.select_related("part"):
-        settle_precision(part.part)
-    spec = encoder.spec()
-    settled = backend_class(spec.backend).settled(spec)
-    if settled != spec:
-        Encoder.objects.filter(pk=encoder.pk, precision=spec.precision).update(precision=settled.precision)
-        _renew_fingerprint(encoder)
-        for whole in Encoder.objects.filter(parts__part=encoder):
-            _renew_fingerprint(whole)
-    encoder.refresh_from_db()
-    return encoder
-
-
-def _renew_fingerprint(encoder: Encoder) -> None:
-    encoder.refresh_from_db()
-    Encoder.objects.filter(pk=encoder.pk).update(fingerprint=encoder.spec().fingerprint())
 
 
 @transaction.atomic

@@ -19,6 +19,7 @@ from embeddings.pipeline.concatenation import CONCATENATION, ConcatenationRun, P
 from embeddings.pipeline.inputs import describe
 from embeddings.pipeline.leases import free_rows_of, release_rows_of
 from embeddings.pipeline.run import JobRun, JobStuckError, Run
+from embeddings.precision_services import settle_precision
 from embeddings.selectors import ready_jobs
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def _work(job_id: int, until: float) -> None:
     if job is None:
         return
     try:
+        job.encoder = settle_precision(job.encoder)
         run_kind(job)(job, SLOT, until, _stopping)()
     except (OperationalError, InterfaceError):
         raise
@@ -118,7 +120,7 @@ def encode_query(query_id: str) -> None:
 
 
 def _query_vector(query: QueryEncoding) -> list[float]:
-    model = SLOT.model(query.encoder)
+    model = SLOT.model(settle_precision(query.encoder))
     images = (Image.open(io.BytesIO(query.image)).convert("RGB"),) if query.image else ()
     features = model.backend.preprocess([EncoderInput(query.text, images)], Role.QUERY)
     vector: list[float] = SLOT.forward(model, features, urgent=True)[0].tolist()

@@ -69,7 +69,6 @@ def check_room(precision: str, files: ModelFiles, device: str) -> None:
     if needed + _WORKING_BYTES <= free:
         return
     figures = {
-        "model": files.path.name,
         "needed": f"{needed / 1e9:.1f}",
         "precision": precision,
         "device": device,
@@ -77,11 +76,11 @@ def check_room(precision: str, files: ModelFiles, device: str) -> None:
     }
     if precision == "nf4":
         raise ModelUnavailable(
-            _("%(model)s needs %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free") % figures
+            _("the weights need %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free") % figures
         )
     raise ModelUnavailable(
         _(
-            "%(model)s needs %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free; make an encoder with "
+            "the weights need %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free; make an encoder with "
             "the precision nf4, which needs %(nf4)s GB"
         )
         % (figures | {"nf4": f"{weight_bytes(files, 'nf4') / 1e9:.1f}"})

@@ -1,5 +1,6 @@
 """What `manage.py check` says about embedding."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,12 @@ def test_an_encoder_whose_backend_is_gone_is_a_warning() -> None:
     encoder = make_encoder()
     Encoder.objects.filter(pk=encoder.pk).update(backend="gone")
     assert "itembank.W101" in ids(databases=["default"])
+
+
+@pytest.mark.django_db
+def test_an_encoder_whose_weights_are_on_another_machine_is_fine(
+    settings: Any, models_dir: Path, tmp_path: Path
+) -> None:
+    make_encoder("qwen3-vl-2b-mm-mean")
+    settings.MODELS_DIR = tmp_path
+    assert "itembank.W101" not in ids(databases=["default"])
