@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +12,16 @@ from embeddings import job_services
 from embeddings.gpu import SLOT
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.worker import run_kind
-from tests.embeddings.faulty_backend import NAME, PLACE, make_faulty_encoder
+from tests.embeddings.faulty_backend import BACKENDS, make_faulty_encoder
 
 Work = Callable[[EmbeddingJob], EmbeddingJob]
 
 
-@pytest.fixture
-def faulty_encoder(settings: Any, db: None) -> Encoder:
+@pytest.fixture(params=sorted(BACKENDS))
+def faulty_encoder(request: pytest.FixtureRequest, settings: Any, db: None, models_dir: Path) -> Encoder:
     """Its backend does what an item's text tells it to (tests/embeddings/faulty_backend.py)."""
-    settings.ENCODER_BACKENDS = {NAME: PLACE}
-    return make_faulty_encoder()
+    settings.ENCODER_BACKENDS = BACKENDS
+    return make_faulty_encoder(request.param)
 
 
 @pytest.fixture

@@ -283,7 +283,7 @@ def test_an_item_quarantined_in_a_part_fails_with_that_parts_reason(faulty_encod
     job = start_job(encoder=encoder, scope=Scope.MISSING)
     work_all()
     assert state(job) == State.COMPLETED_WITH_FAILURES
-    assert job.items.get(item=bad).reason == "faulty: RuntimeError: the model stumbled"
+    assert job.items.get(item=bad).reason == f"{faulty_encoder.slug}: RuntimeError: the model stumbled"
     assert [row.item for row in Embedding.objects.filter(encoder=encoder)] == [good]
 
 

@@ -10,7 +10,7 @@ from django.db import connection
 from embeddings.models import Embedding, EmbeddingJob, Encoder
 from embeddings.services import concatenate_encoders
 from itembank.embedded import EmbeddedServices
-from tests.embeddings.faulty_backend import NAME, PLACE, RAISES
+from tests.embeddings.faulty_backend import BACKENDS, RAISES
 from tests.embeddings.spaces import make_items, make_space
 from tests.factories import make_encoder, make_item
 
@@ -28,7 +28,8 @@ def workers_find_the_test_database(embedded_services: EmbeddedServices, monkeypa
     name = connection.settings_dict["NAME"]
     monkeypatch.setenv("DATABASE_URL", f"{embedded_services.database_url.rpartition('/')[0]}/{name}")
     monkeypatch.setenv("CELERY_BROKER_URL", embedded_services.broker_url)
-    monkeypatch.setenv("ITEMBANK_ENCODER_BACKENDS", f"{NAME}={PLACE}")
+    places = ",".join(f"{name}={place}" for name, place in BACKENDS.items())
+    monkeypatch.setenv("ITEMBANK_ENCODER_BACKENDS", places)
 
 
 def test_an_encoder_is_made_from_its_preset_at_first_use() -> None:
@@ -64,7 +65,7 @@ def test_quarantined_items_make_the_command_fail_and_are_listed(
     bad = make_item(text=RAISES)
     out = StringIO()
     with pytest.raises(CommandError, match=rf"{bad.code}: .*the model stumbled"):
-        call_command("embed", "--encoder", NAME, "--wait", "--json", stdout=out)
+        call_command("embed", "--encoder", faulty_encoder.slug, "--wait", "--json", stdout=out)
     printed = json.loads(out.getvalue())
     assert (printed["embedded"], printed["quarantined"], printed["state"]) == (3, 1, "failures")
     assert printed["failures"] == [{"code": bad.code, "reason": "RuntimeError: the model stumbled"}]
@@ -78,7 +79,7 @@ def test_waiting_for_a_concatenation_waits_for_its_parts_and_lists_what_they_fai
     make_items(3)
     bad = make_item(text=RAISES)
     out = StringIO()
-    with pytest.raises(CommandError, match=rf"{bad.code}: {NAME}: .*the model stumbled"):
+    with pytest.raises(CommandError, match=rf"{bad.code}: {faulty_encoder.slug}: .*the model stumbled"):
         call_command("embed", "--encoder", "both", "--wait", "--json", stdout=out)
     printed = json.loads(out.getvalue())
     assert (printed["encoder"], printed["embedded"], printed["quarantined"]) == ("both", 3, 1)

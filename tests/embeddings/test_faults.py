@@ -17,14 +17,14 @@ from itembank.embedded import EmbeddedServices
 from itembank.models import Item
 from itembank.processes import ChildProcess, Supervisor, worker_command
 from itembank.services import save_item
-from tests.embeddings.faulty_backend import KILLS, NAME, PLACE, RAISES, stale_vectors
+from tests.embeddings.faulty_backend import BACKENDS, KILLS, RAISES, stale_vectors
 from tests.embeddings.spaces import make_items
 from tests.factories import make_item
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 Scope, State = EmbeddingJob.Scope, EmbeddingJob.State
 Worker = Callable[..., Any]
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def worker_environment(embedded_services: EmbeddedServices, faulty_encoder: Enco
         "DATABASE_URL": database,
         "CELERY_BROKER_URL": embedded_services.broker_url,
         "MEDIA_ROOT": str(settings.MEDIA_ROOT),
-        "ITEMBANK_ENCODER_BACKENDS": f"{NAME}={PLACE}",
+        "ITEMBANK_ENCODER_BACKENDS": ",".join(f"{name}={place}" for name, place in BACKENDS.items()),
         "ITEMBANK_TEST_SECONDS_AN_ITEM": "0.005",
     }
 
