@@ -4,7 +4,10 @@ The Qwen3-VL one (tests/data/parity/checkpoint) has reference outputs of the aut
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from embeddings.benchmarks.checkpoints import write_checkpoint
 
 PARITY = Path(__file__).parent / "data" / "parity"
 
@@ -22,6 +25,10 @@ WRITERS: dict[str, Writer] = {
     "Qwen/Qwen3-VL-Embedding-8B": link_parity,
     "Qwen/Qwen3-VL-Reranker-2B": link_parity,
     "Qwen/Qwen3-VL-Reranker-8B": link_parity,
+    **{
+        model_id: partial(write_checkpoint, model_id, size="tiny", seed=1)
+        for model_id in ("nlpai-lab/KURE-v1", "google/siglip-so400m-patch14-384", "google/siglip-base-patch16-256-i18n")
+    },
 }
 
 

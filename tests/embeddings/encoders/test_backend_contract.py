@@ -106,7 +106,7 @@ def _load_in_child(backend: EncoderBackend, writer: "multiprocessing.connection.
 
 def test_wrong_dimensions_in_the_spec_are_refused(model_backend: EncoderBackend) -> None:
     with pytest.raises(EncoderError, match="dimensions"):
-        create_backend(replace(model_backend.spec, dimensions=7)).load()
+        create_backend(replace(model_backend.spec, dimensions=model_backend.spec.dimensions + 1)).load()
 
 
 def test_an_item_without_what_the_space_needs_is_named_and_refused(backend: EncoderBackend) -> None:
@@ -147,9 +147,17 @@ def test_the_start_of_a_long_text_is_what_counts(reading_backend: EncoderBackend
 
 
 @pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (1, 1), (3000, 2000)])
-def test_an_image_of_any_shape_gets_a_vector(backend: EncoderBackend, size: tuple[int, int]) -> None:
-    vectors = backend.encode([EncoderInput("그림을 보시오", (Image.new("RGB", size, "gray"),))], Role.DOCUMENT)
-    assert np.isfinite(vectors).all()
+def test_an_image_of_any_shape_gets_a_vector_or_is_refused_for_its_shape(
+    backend: EncoderBackend, size: tuple[int, int]
+) -> None:
+    item = EncoderInput("그림을 보시오", (Image.new("RGB", size, "gray"),))
+    try:
+        vectors = backend.encode([item], Role.DOCUMENT)
+    except ItemInputError as refused:
+        assert f"{size[0]} x {size[1]} pixels is too narrow" in refused.reason
+        assert max(size) > 200 * min(size)
+    else:
+        assert np.isfinite(vectors).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])

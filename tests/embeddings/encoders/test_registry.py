@@ -12,7 +12,8 @@ from embeddings.encoders.registry import backend_class, create_backend, known_ba
 
 def test_importing_every_backend_and_making_instances_imports_no_model_library() -> None:
     code = (
-        "import sys\n"
+        "import sys, django\n"
+        "django.setup()\n"
         "from embeddings.encoders.registry import create_backend\n"
         "from embeddings.encoders.presets import PRESETS\n"
         "for preset in PRESETS.values(): create_backend(preset.spec())\n"
