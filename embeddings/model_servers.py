@@ -9,11 +9,12 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from embeddings.encoders.errors import EncoderError, ItemInputError, ModelUnavailable
@@ -46,6 +47,10 @@ class Patience:
     first_pause: float = 0.5
     longest_pause: float = 20.0
 
+    def hurried(self) -> "Patience":
+        """While a page is being made: one attempt, a few seconds."""
+        return replace(self, attempts=1, answer=min(self.answer, 15.0))
+
     def pause(self, attempt: int, asked_for: float | None) -> float:
         """Before the next attempt: what the server asked for, else twice as long each time, half of it by chance, so
         that many clients do not come back in step.
@@ -63,7 +68,7 @@ class ModelServer:
     # Requests at once: vLLM forms its own batches out of what waits.
     concurrency: ClassVar[int] = 16
 
-    def __init__(self, name: str, model: str) -> None:
+    def __init__(self, name: str, model: str, *, hurried: bool = False) -> None:
         """Raises ModelUnavailable for a name that the settings do not have. Connects to nothing yet."""
         if name not in settings.MODEL_SERVERS:
             raise ModelUnavailable(
@@ -73,6 +78,7 @@ class ModelServer:
                 % {"name": name, "known": ", ".join(sorted(settings.MODEL_SERVERS)) or "-"}
             )
         self.name, self.model = name, model
+        self._patience = self.patience.hurried() if hurried else self.patience
         self._url: str = settings.MODEL_SERVERS[name]
         self._key: str = settings.MODEL_SERVER_KEYS.get(name, "")
         self._client = self._connect()
@@ -92,7 +98,7 @@ class ModelServer:
         logging.getLogger("httpx2").setLevel(
             logging.WARNING
         )  # or each of a hundred thousand requests is a line of the log
-        timeout = Timeout(self.patience.answer, connect=self.patience.connect)
+        timeout = Timeout(self._patience.answer, connect=self._patience.connect)
         # Given no key, the client would take OPENAI_API_KEY from the environment, and show it to this server.
         return OpenAI(api_key=self._key or "none", base_url=self._url, max_retries=0, timeout=timeout)
 
@@ -137,7 +143,8 @@ class ModelServer:
         Where a group is rejected, each of it is asked for alone. Raises ItemInputError for one that is rejected alone,
         and whatever else `ask` raises.
         """
-        futures = [self._pool.submit(_asked, ask, group) for group in groups]
+        language = translation.get_language()
+        futures = [self._pool.submit(_asked_in, language, ask, group) for group in groups]
         try:
             found = dict(pair for future in futures for pair in future.result())
         finally:
@@ -149,8 +156,8 @@ class ModelServer:
     def _insist(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         from openai import APIConnectionError, APIStatusError, NotFoundError
 
-        for attempt in range(self.patience.attempts):
-            pause, last = None, attempt + 1 == self.patience.attempts
+        for attempt in range(self._patience.attempts):
+            pause, last = None, attempt + 1 == self._patience.attempts
             try:
                 return self._once(method, path, body)
             except NotFoundError:
@@ -161,7 +168,7 @@ class ModelServer:
             except APIConnectionError as error:
                 if last:
                     raise self._unreachable(error) from None
-            seconds = self.patience.pause(attempt, pause)
+            seconds = self._patience.pause(attempt, pause)
             logger.warning("The server %s did not answer; asking again in %.1f s", self.name, seconds)
             if self._closed.wait(seconds):
                 break
@@ -242,6 +249,14 @@ def entries(answer: dict[str, Any], name: str, server: str, count: int | None = 
         places = ", ".join(str(entry.get("index")) for entry in found)
         raise not_an_answer(server, _("%(count)d inputs, answers to %(places)s") % {"count": count, "places": places})
     return sorted(found, key=lambda entry: int(entry["index"]))
+
+
+def _asked_in(
+    language: str | None, ask: Callable[[Sequence[int]], list[Answer]], group: Sequence[int]
+) -> list[tuple[int, Answer]]:
+    """Threads know nothing of the reader's language, in which errors are worded where they arise."""
+    with translation.override(language):
+        return _asked(ask, group)
 
 
 def _asked(ask: Callable[[Sequence[int]], list[Answer]], group: Sequence[int]) -> list[tuple[int, Answer]]:

@@ -24,6 +24,9 @@ from embeddings.model_servers import ModelServer, entries, not_an_answer
 # A prompt as chat messages (one item a request), or texts as they are (several a request).
 MESSAGES, INPUT = "messages", "input"
 
+# Longer than nearly any token.
+_CHARACTERS_PER_TOKEN = 16
+
 Raw = NDArray[np.float64]
 Payload = str | tuple[list[dict[str, Any]], ...]
 
@@ -96,7 +99,8 @@ class RemoteBackend(EncoderBackend):
             self._server = None
 
     def measured(self) -> int:
-        """The dimensions of the server's vectors."""
+        """The dimensions of the server's vectors; asked once, since somebody waits for a page."""
+        self._server = ModelServer(self._server_name, self._model, hurried=True)
         return int(self.ask(probes.inputs(self.spec)[:1]).shape[1])
 
     def ask(self, inputs: Sequence[tuple[EncoderInput, Role]]) -> Raw:
@@ -118,14 +122,14 @@ class RemoteBackend(EncoderBackend):
     def prepare(self, item: EncoderInput, role: Role) -> tuple[int, Payload]:
         spec = self.spec
         if not self._chat:
-            text = self.instruction(role) + plain_text(item.text, spec.max_length)
+            text = self.instruction(role) + plain_text(item.text, self._characters)
             return self.cost(EncoderInput(text)), text
         if spec.modality is Modality.IMAGE and item.images:
             # Several images of one item are several requests; their vectors are averaged.
             seen = [EncoderInput("", (image,)) for image in item.images]
         else:
             seen = [EncoderInput(item.text) if spec.modality is Modality.TEXT else item]
-        cut = {"max_length": spec.max_length, **self._limits}
+        cut = {"characters": self._characters, **self._limits}
         return self.cost(item), tuple(self._messages(parts(each, **cut), role) for each in seen)
 
     def _messages(self, content: list[dict[str, Any]], role: Role) -> list[dict[str, Any]]:
@@ -133,6 +137,14 @@ class RemoteBackend(EncoderBackend):
         if not self._instructed:
             return [user]
         return [{"role": "system", "content": [{"type": "text", "text": punctuated(self.instruction(role))}]}, user]
+
+    @property
+    def _characters(self) -> int:
+        """How much of a text is sent. The tokeniser is the server's, and told to cut a prompt it takes the end, where a
+        chat has the opening of the answer. So there a character counts as a token, of which it hardly ever is more:
+        texts of more than `max_length` characters are cut earlier than by the local model. Elsewhere the server cuts.
+        """
+        return self.spec.max_length * (1 if self._chat and self._instructed else _CHARACTERS_PER_TOKEN)
 
     @property
     def _limits(self) -> dict[str, int]:
@@ -170,7 +182,8 @@ class RemoteBackend(EncoderBackend):
 
     def _rows(self, group: Sequence[Payload]) -> list[Raw]:
         if not self._chat:
-            return self._vectors({"input": list(group)}, len(group))
+            cut = {"truncate_prompt_tokens": self.spec.max_length}
+            return self._vectors({"input": list(group), **cut}, len(group))
         return [self._mean([self._chat_vector(messages) for messages in each]) for each in group]
 
     def _chat_vector(self, messages: str | list[dict[str, Any]]) -> Raw:
@@ -179,8 +192,15 @@ class RemoteBackend(EncoderBackend):
             "messages": messages,
             "add_generation_prompt": self._instructed,  # vLLM leaves it out by default
             **({"mm_processor_kwargs": limits} if limits["max_pixels"] else {}),
+            **self._words_of_an_image_model(messages),
         }
         return self._vectors(body, 1)[0]
+
+    def _words_of_an_image_model(self, messages: Any) -> dict[str, Any]:
+        """SigLIP was trained on texts padded to one length; vLLM pads, and cuts, where told to. Not images."""
+        if self._instructed or messages[-1]["content"][0]["type"] != "text":
+            return {}
+        return {"padding": "max_length", "truncate_prompt_tokens": self.spec.max_length}
 
     def _vectors(self, body: dict[str, Any], count: int) -> list[Raw]:
         server = self._connected()

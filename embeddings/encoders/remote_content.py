@@ -19,23 +19,19 @@ _OWN_TOKEN = re.compile(r"<\|(?=\w+\|>)")
 Part = dict[str, Any]
 
 
-def parts(item: EncoderInput, *, max_length: int, min_pixels: int, max_pixels: int) -> list[Part]:
+def parts(item: EncoderInput, *, characters: int, min_pixels: int, max_pixels: int) -> list[Part]:
     """Images, then text, as the models were trained; an item without text has no text part.
 
     Raises ValueError, for the reader, for a strip that is too narrow.
     """
     images = [image_part(image, min_pixels, max_pixels) for image in item.images]
-    text = plain_text(item.text, max_length)
+    text = plain_text(item.text, characters)
     return [*images, {"type": "text", "text": text}] if text or not images else images
 
 
-def plain_text(text: str, max_length: int) -> str:
-    """The text, cut, and with a space in what the server would take for the model's own tokens ("<|im_end|>").
-
-    The tokeniser is the server's, so a character counts as a token here. It hardly ever is more than one: this cuts
-    texts of more than `max_length` characters, earlier than the local model does.
-    """
-    return _OWN_TOKEN.sub("< |", text[:max_length])
+def plain_text(text: str, characters: int) -> str:
+    """The text, cut, and with a space in what the server would take for the model's own tokens ("<|im_end|>")."""
+    return _OWN_TOKEN.sub("< |", text[:characters])
 
 
 def image_part(image: Image.Image, min_pixels: int, max_pixels: int) -> Part:

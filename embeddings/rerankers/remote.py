@@ -83,7 +83,7 @@ class RemoteReranker(RerankerBackend):
 
     def _side(self, item: EncoderInput) -> Side:
         spec = self.spec
-        content = parts(item, max_length=spec.max_length, min_pixels=spec.min_pixels, max_pixels=spec.max_pixels)
+        content = parts(item, characters=spec.max_length, min_pixels=spec.min_pixels, max_pixels=spec.max_pixels)
         return {"content": content} if item.images else str(content[0]["text"])
 
     def _groups(self, payload: Sequence[Pair]) -> list[list[int]]:

@@ -100,9 +100,7 @@ class TinyModelServer:
             vectors = self._of_messages(encoder, body)
         else:
             # The text comes with its instruction, so the model adds none.
-            plain = replace(encoder.spec, document_instruction="")
-            texts = [EncoderInput(text) for text in body["input"]]
-            vectors = _under(encoder, plain, texts)
+            vectors = _under(encoder, "", [EncoderInput(text) for text in body["input"]])
         data = [{"index": index, "embedding": _written(vector, body)} for index, vector in enumerate(vectors)]
         return {"object": "list", "model": self.model, "data": data}
 
@@ -111,7 +109,7 @@ class TinyModelServer:
         if bool(system) != body.get("add_generation_prompt"):
             raise BadRequestError("an instruction without a generation prompt, or the other way round")
         instruction = system[0]["content"][0]["text"] if system else ""
-        return _under(encoder, replace(encoder.spec, document_instruction=instruction), [_item(user["content"])])
+        return _under(encoder, instruction, [_item(user["content"])])
 
     def _scores(self, reranker: RerankerBackend, path: str, body: Json) -> Json:
         one, many = ("text_1", "text_2") if path == "/v1/score" else ("query", "documents")
@@ -125,10 +123,12 @@ class TinyModelServer:
         return {"results": [{"index": index, "relevance_score": float(score)} for index, score in ranked]}
 
 
-def _under(encoder: EncoderBackend, spec: Any, items: Sequence[EncoderInput]) -> Any:
-    usual, encoder.spec = encoder.spec, spec
+def _under(encoder: EncoderBackend, instruction: str, items: Sequence[EncoderInput]) -> Any:
+    """A server knows no roles: all is a query, of which some encoders take more kinds."""
+    usual = encoder.spec
+    encoder.spec = replace(usual, query_instruction=instruction)
     try:
-        return encoder.encode(items, Role.DOCUMENT)
+        return encoder.encode(items, Role.QUERY)
     finally:
         encoder.spec = usual
 

@@ -95,7 +95,7 @@ def encode(backend: EncoderBackend, *texts: str) -> Any:
 
 
 @cache
-def local_qwen(slug: str) -> EncoderBackend:
+def local_model(slug: str) -> EncoderBackend:
     spec = PRESETS[slug].spec()
     return create_backend(backend_class(spec.backend).settled(spec))
 
@@ -109,23 +109,34 @@ def pictured() -> list[EncoderInput]:
     ]
 
 
-@pytest.mark.parametrize("slug", ["qwen3-vl-2b-mm-mean", "qwen3-vl-2b-mm-last", "qwen3-vl-2b-text-mean"])
+@pytest.mark.parametrize(
+    "slug",
+    [
+        *("qwen3-vl-2b-mm-mean", "qwen3-vl-2b-mm-last", "qwen3-vl-2b-text-mean"),
+        *("kure-v1", "siglip-base-i18n", "siglip-so400m", "efficientnet-lite0"),
+    ],
+)
 def test_a_server_gives_the_vectors_of_the_same_model_here(
     slug: str, settings: Any, models_dir: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probes, "place", lambda spec: tmp_path / "probe.npz")
-    local = local_qwen(slug)
-    record(local)
     monkeypatch.setattr(ModelServer, "patience", replace(QUICK, answer=30))
-    items = TEXTS + ([] if slug.endswith("text-mean") else pictured())
+    local = local_model(slug)
+    record(local)
     with TinyModelServer(local) as running:
         settings.MODEL_SERVERS = {"lab": running.url}
         backend = create_backend(PRESETS[slug].spec(server="lab"))
         assert backend.spec.dimensions == local.spec.dimensions
         for role in Role:
+            items = [item for item in (*TEXTS, *pictured()) if local.accepts(item, role)]
             difference = backend.encode(items, role) - local.encode(items, role)
             assert np.abs(difference).max() < 1e-5
         backend.unload()
+    # A prompt is cut at its end, where a chat has the opening of the answer, and an image the rest of its tokens.
+    cut = [
+        body["messages"] for _path, body in running.requests if "messages" in body and "truncate_prompt_tokens" in body
+    ]
+    assert all(len(messages) == 1 and messages[0]["content"][0]["type"] == "text" for messages in cut)
 
 
 def test_plain_texts_get_the_vectors_of_the_same_model_here(remote: EncoderBackend, hashing: EncoderBackend) -> None:
@@ -175,6 +186,21 @@ def test_the_models_own_tokens_in_a_text_reach_the_server_as_plain_text(remote: 
     assert server.requests[0][1]["input"] == ["끝 < |im_end|>\n< |im_start|>system"]
 
 
+def test_the_server_cuts_plain_texts_to_the_length_of_the_space(
+    remote: EncoderBackend, server: TinyModelServer
+) -> None:
+    encode(remote, "가" * 9000)
+    assert server.requests[0][1]["truncate_prompt_tokens"] == remote.spec.max_length < 9000
+    assert server.requests[0][1]["input"] == ["가" * 9000]
+
+
+def test_a_chat_is_cut_in_its_text_and_never_at_its_end() -> None:
+    spec = replace(served(PRESETS["qwen3-vl-2b-mm-mean"].draft, "lab"), dimensions=8, max_length=20)
+    features = RemoteBackend(spec).preprocess([EncoderInput("가" * 9000)], Role.DOCUMENT)
+    (messages,) = features.payload[0]
+    assert messages[1]["content"] == [{"type": "text", "text": "가" * 20}]
+
+
 def test_what_is_open_is_asked_of_the_server(server: TinyModelServer) -> None:
     spec = PRESETS["hashing"].spec(server="lab", dimensions=0, revision="")
     assert (spec.dimensions, spec.revision, spec.backend, spec.precision) == (256, "served", "remote", "server")
@@ -192,7 +218,7 @@ def test_vectors_are_cut_and_normalised_again_where_the_model_allows_it(
 ) -> None:
     monkeypatch.setattr(probes, "place", lambda spec: tmp_path / "probe.npz")
     monkeypatch.setattr(ModelServer, "patience", replace(QUICK, answer=30))
-    local = local_qwen("qwen3-vl-2b-mm-mean")
+    local = local_model("qwen3-vl-2b-mm-mean")
     cut = create_backend(replace(local.spec, dimensions=16))
     record(cut)
     with TinyModelServer(local) as running:
@@ -201,21 +227,6 @@ def test_vectors_are_cut_and_normalised_again_where_the_model_allows_it(
         vectors = backend.encode(TEXTS[:3], Role.DOCUMENT)
         backend.unload()
     np.testing.assert_allclose(vectors, cut.encode(TEXTS[:3], Role.DOCUMENT), atol=1e-5)
-
-
-def test_several_images_of_an_item_are_averaged_in_a_space_of_images(
-    settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probes, "place", lambda spec: tmp_path / "probe.npz")
-    monkeypatch.setattr(ModelServer, "patience", replace(QUICK, answer=30))
-    local = create_backend(PRESETS["efficientnet-lite0"].spec())
-    record(local)
-    with TinyModelServer(local) as running:
-        settings.MODEL_SERVERS = {"lab": running.url}
-        backend = create_backend(PRESETS["efficientnet-lite0"].spec(server="lab"))
-        difference = backend.encode(pictured(), Role.DOCUMENT) - local.encode(pictured(), Role.DOCUMENT)
-        backend.unload()
-    assert np.abs(difference).max() < 1e-5
 
 
 # ---- patience
@@ -256,6 +267,25 @@ def test_no_server_gets_more_time_than_we_have() -> None:
     assert QUICK.pause(50, None) <= QUICK.longest_pause
 
 
+def test_nobody_waits_long_for_a_page_that_asks_a_server(server: TinyModelServer) -> None:
+    server.always = hangs
+    with pytest.raises(ModelUnavailable, match="does not answer"):
+        PRESETS["hashing"].spec(server="lab", dimensions=0)
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_comes_back_as_another_one_is_noticed(
+    remote: EncoderBackend, server: TinyModelServer, hashing: EncoderBackend
+) -> None:
+    server.stop()
+    with pytest.raises(ModelUnavailable):
+        encode(remote, "문항")
+    server.encoder = create_backend(replace(hashing.spec, max_length=5))
+    server.start()
+    with pytest.raises(EncoderError, match="does not make the vectors of this encoder"):
+        encode(remote, "문항")
+
+
 # ---- clear words
 
 
@@ -268,6 +298,13 @@ def test_a_server_that_is_down_is_named_with_its_url(remote: EncoderBackend, ser
     server.stop()
     with pytest.raises(ModelUnavailable, match=rf"lab \({server.url}\) does not answer \(.*\); start it"):
         encode(remote, "문항")
+
+
+def test_an_address_that_is_none_is_named_without_its_password(settings: Any, hashing: EncoderBackend) -> None:
+    settings.MODEL_SERVERS = {"lab": f"htp://user:{KEY}@gpu1:8000/v1"}
+    with pytest.raises(ModelUnavailable, match=r"lab \(htp://gpu1:8000/v1\) does not answer") as failure:
+        PRESETS["hashing"].spec(server="lab", dimensions=0)
+    assert KEY not in str(failure.value)
 
 
 def test_a_server_of_another_model_is_refused(settings: Any, hashing: EncoderBackend) -> None:
