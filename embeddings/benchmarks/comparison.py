@@ -34,7 +34,7 @@ from embeddings.selectors import items_for
 from itembank.models import Item
 
 SAME_VECTOR = 0.999  # cosine; different padding alone moves a 16-bit model by less
-BLOCK_ITEMS = 2 * WINDOW  # one window is embedded while the next is read
+BLOCK_ITEMS = WINDOW  # smaller jobs would have smaller windows than real ones
 WARM_UP_ITEMS = 32
 LONGEST_JOB_SECONDS = 24 * 3600.0
 

@@ -14,6 +14,8 @@ from embeddings.pipeline.results import Results
 
 logger = logging.getLogger(__name__)
 
+LARGEST_PADDING = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
@@ -40,8 +42,27 @@ def cut(model: Model[EncoderBackend], works: Sequence[Work]) -> list[MicroBatch]
 def _cut_group(model: Model[EncoderBackend], works: list[Work], limit: int) -> list[MicroBatch]:
     costs = [estimated_cost(model.backend, work) for work in works]
     packed = pack(costs, budget=model.token_budget, padded=model.backend.pads)
+    if model.backend.pads:
+        packed = [piece for batch in packed for piece in split_by_padding(batch, costs)]
     pieces = [batch[start : start + limit] for batch in packed for start in range(0, len(batch), limit)]
     return [MicroBatch(tuple(works[index] for index in piece)) for piece in pieces]
+
+
+def split_by_padding(batch: Sequence[int], costs: Sequence[int]) -> list[list[int]]:
+    """A batch, longest first, in pieces of which at most LARGEST_PADDING is padding.
+
+    A GPU's budget takes a third of a window at once: short texts with long ones, and a third of the work for nothing.
+    """
+    pieces: list[list[int]] = []
+    longest = total = 0
+    for index in batch:
+        total += costs[index]
+        if pieces and total >= (1 - LARGEST_PADDING) * longest * (len(pieces[-1]) + 1):
+            pieces[-1].append(index)
+        else:
+            pieces.append([index])
+            longest = total = costs[index]
+    return pieces
 
 
 def embed(slot: GpuSlot, model: Model[EncoderBackend], prepared: Prepared) -> Results:

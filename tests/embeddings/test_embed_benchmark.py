@@ -13,6 +13,7 @@ from embeddings.benchmarks.measuring import Pass, busy_seconds, idle_share, lowe
 from embeddings.benchmarks.own_home import _argument
 from embeddings.benchmarks.reference import BareReference
 from embeddings.encoders.base import Vectors
+from embeddings.pipeline.batches import split_by_padding
 from embeddings.pipeline.inputs import Content
 from embeddings.precision_services import settle_precision
 from embeddings.services import create_encoder
@@ -22,6 +23,11 @@ from tests.factories import make_image, make_item
 def test_padding_waste_is_the_padding_of_all_batches_together() -> None:
     """(10, 10, 4) fills 24 of 30, (2,) fills 2 of 2: 6 of 32 are padding."""
     assert padding_waste([(10, 10, 4), (2,), ()]) == pytest.approx(6 / 32)
+
+
+def test_batches_are_split_where_a_twentieth_would_be_padding() -> None:
+    """20, 19, 18: 57 of 60 is just enough; 17 besides would be 74 of 80."""
+    assert split_by_padding([3, 0, 2, 1], [19, 17, 18, 20]) == [[3, 0, 2], [1]]
 
 
 def test_no_batch_wastes_nothing() -> None:
