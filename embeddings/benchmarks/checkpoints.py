@@ -263,7 +263,7 @@ class _Maker:
         layer = name.removesuffix(".weight").rsplit(".", 1)[-1].lower()
         if len(shape) == 1 and name.endswith(".weight") and "norm" in layer:
             return torch.ones(shape, dtype=self.dtype)
-        generator = torch.Generator().manual_seed(self.seed << 32 | crc32(name.encode()))
+        generator = torch.Generator().manual_seed(crc32(f"{self.seed} {name}".encode()))  # reads 32 bits only
         width = 0.02 if len(shape) < 2 else self.gain / sqrt(prod(shape[1:]))
         return torch.empty(shape, dtype=self.dtype).normal_(0, width, generator=generator)
 

@@ -48,8 +48,9 @@ class SentenceTransformersBackend(CheckpointBackend):
 
         _check_modules(files)
         arguments = {name: value for name, value in plan.arguments.items() if name != "local_files_only"}
+        device = None if "device_map" in arguments else plan.device  # the library warns where it is told both
         self._model = SentenceTransformer(
-            str(files.path), device=plan.device, model_kwargs=arguments, local_files_only=True, trust_remote_code=False
+            str(files.path), device=device, model_kwargs=arguments, local_files_only=True, trust_remote_code=False
         ).eval()
         check_complete(self.spec.model_id, {"missing_keys": _lacking(self._model, files), "mismatched_keys": []})
         self._padding = int(self._model.tokenizer.pad_token_id)
