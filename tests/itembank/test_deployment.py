@@ -64,10 +64,18 @@ def test_broker_survives_a_restart_and_never_evicts(compose: dict[str, Any]) -> 
 
 
 def test_compose_file_holds_no_secret(compose: dict[str, Any]) -> None:
-    named = {"SECRET_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY"}
+    named = {"SECRET_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "ITEMBANK_MODEL_SERVER_KEYS", "HF_TOKEN"}
     for service in compose["services"].values():
         for name in named & set(service.get("environment", {})):
             assert re.fullmatch(r"\$\{" + name + r"[:?\-].*\}", service["environment"][name])
+
+
+def test_operations_explain_every_variable() -> None:
+    settings = (ROOT / "itembank" / "settings.py").read_text(encoding="utf-8")
+    variables = set(re.findall(r'env(?:\.\w+)?\(\s*"([A-Z_]+)"', settings))
+    explained = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert "ITEMBANK_MODELS_DIR" in variables
+    assert not {name for name in variables if f"`{name}`" not in explained}
 
 
 def test_deploy_check_is_clean_under_production_settings() -> None:

