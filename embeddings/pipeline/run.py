@@ -26,8 +26,8 @@ from embeddings.pipeline.results import Results, drop, skip, write
 
 logger = logging.getLogger(__name__)
 
-# Rows claimed at once, and sorted by length among themselves. Of 256, too few are of like length to fill a GPU: 14 short
-# texts a batch, against 45 of 1,024.
+# Rows claimed at once, and sorted by length among themselves. Of 256, too few are of like length to fill a GPU: 14
+# short texts a batch, against 45 of 1,024.
 WINDOW = 4 * JobItem.LARGEST_BATCH
 AHEAD = 4  # micro-batches between preprocessing and writing
 PREPARERS = 2
