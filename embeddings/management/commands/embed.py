@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 
 from embeddings.dispatch import start_job, sweep
+from embeddings.encoders.errors import EncoderError
 from embeddings.encoders.presets import PRESETS
 from embeddings.gpu import SLOT
 from embeddings.models import EmbeddingJob, Encoder
@@ -146,7 +147,10 @@ def find_encoder(slug: str) -> Encoder:
     if existing is not None:
         return existing
     if slug in PRESETS:
-        return get_or_create_encoder(preset=slug)
+        try:
+            return get_or_create_encoder(preset=slug)
+        except EncoderError as error:
+            raise CommandError(str(error)) from error
     encoders = ", ".join(Encoder.objects.values_list("slug", flat=True)) or "-"
     raise CommandError(
         _("There is no encoder “%(slug)s”. Encoders: %(encoders)s. Presets: %(presets)s.")
