@@ -1,10 +1,12 @@
 """What all models on the device have in common, encoders and rerankers alike: loaded once, freed on request."""
 
+import gc
 import os
+import sys
 import threading
 from abc import ABC, abstractmethod
 
-from embeddings.encoders.errors import EncoderError
+from embeddings.encoders.errors import EncoderError, ModelUnavailable, OutOfMemory
 
 
 class DeviceModel(ABC):
@@ -36,12 +38,15 @@ class DeviceModel(ABC):
     def load(self) -> None:
         """Loads the model once; safe to call from several threads and again.
 
-        Raises ModelUnavailable, or EncoderError when the model is not what the specification says, or when it was
-        loaded before a fork.
+        Raises ModelUnavailable, also where there is no room for it, or EncoderError when the model is not what the
+        specification says, or when it was loaded before a fork.
         """
         with self._load_lock:
             if self._loaded_in is None:
-                self.load_checked()
+                try:
+                    self.load_checked()
+                except (OutOfMemory, MemoryError) as error:  # no smaller batch would help
+                    raise ModelUnavailable(f"{self.name}: {str(error) or 'no memory left on this machine'}") from error
                 self._loaded_in = os.getpid()
             self._check_process()
 
@@ -51,6 +56,7 @@ class DeviceModel(ABC):
             if self._loaded_in is not None:
                 self.release_model()
                 self._loaded_in = None
+                give_memory_back()
 
     def _check_process(self) -> None:
         if self._loaded_in != os.getpid():
@@ -58,3 +64,12 @@ class DeviceModel(ABC):
                 f"{self.name} was loaded in process {self._loaded_in}, before process {os.getpid()} "
                 "was forked from it, and would hang here; load models inside the worker process only"
             )
+
+
+def give_memory_back() -> None:
+    """What a released model took, to the device: torch keeps freed blocks, and a model that refers to itself lives on
+    until the next collection.
+    """
+    gc.collect()
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.cuda.empty_cache()  # does nothing where CUDA was never used

@@ -1,5 +1,6 @@
 """What every model on torch needs: no gradients, and its way of running out of memory told from other failures."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -10,6 +11,9 @@ from embeddings.encoders.errors import OutOfMemory
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# What else than torch's own error says that there is no room: the C allocator, and libraries that want a workspace.
+_NO_ROOM = ("not enough memory", "can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+
 
 @contextmanager
 def reporting_out_of_memory() -> Iterator[None]:
@@ -18,13 +22,13 @@ def reporting_out_of_memory() -> Iterator[None]:
 
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in _NO_ROOM):
+            raise
+        # The traceback would keep the tensors of the failed pass while the smaller batch that follows needs the room.
+        traceback.clear_frames(error.__traceback__)
         torch.cuda.empty_cache()
         raise OutOfMemory(str(error)) from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            raise OutOfMemory(str(error)) from error
-        raise
 
 
 def inference(function: Callable[P, R]) -> Callable[P, R]:

@@ -35,7 +35,9 @@ class Qwen3VLReranker(RerankerBackend):
         return replace(spec, precision=native_precision()) if spec.precision == "auto" else spec
 
     def load_model(self) -> None:
-        self._network = Network(self._reader.files, self.spec.precision, answers=True)
+        # Looked at again: the folder may hold another revision than when its tokeniser was read.
+        files = locate(self.spec.model_id, self.spec.revision)
+        self._network = Network(files, self.spec.precision, answers=True)
         self.token_budget = self._network.token_budget
 
     def release_model(self) -> None:

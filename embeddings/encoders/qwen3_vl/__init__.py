@@ -50,7 +50,8 @@ class Qwen3VLBackend(EncoderBackend):
         return replace(spec, precision=native_precision()) if spec.precision == "auto" else spec
 
     def load_model(self) -> int:
-        self._network = Network(self._reader.files, self.spec.precision)
+        # Looked at again: the folder may hold another revision than when its tokeniser was read.
+        self._network = Network(locate(self.spec.model_id, self.spec.revision), self.spec.precision)
         self.token_budget = self._network.token_budget
         return self._network.dimensions
 

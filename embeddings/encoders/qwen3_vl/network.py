@@ -54,7 +54,8 @@ class Network:
 
         inside = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
         # In 32 bit: a sum over thousands of tokens leaves the range of 16.
-        return (states.float() * inside[..., None]).sum(1) / lengths[:, None]
+        # Left out and not multiplied by 0: padding that overflows to NaN is no fault of the item.
+        return states.float().masked_fill(~inside[..., None], 0).sum(1) / lengths[:, None]
 
     @inference
     def margins(self, sequences: Sequence[TokenSequence], yes: int, no: int) -> "Tensor":
