@@ -162,6 +162,7 @@ class GpuSlot:
         with self._lock.held(urgent=False):
             self._make_room(model)
             model.backend.load()
+            model.used_at = time.monotonic()  # or one that was idle long before is unloaded ahead of its first batch
 
     def forward(self, model: Model[EncoderBackend], features: Features, *, urgent: bool = False) -> Vectors:
         """One forward pass in its turn. Raises what the backend raises."""

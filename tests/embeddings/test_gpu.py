@@ -81,3 +81,12 @@ def test_an_idle_model_is_unloaded_and_comes_back_when_needed(tmp_path: Path) ->
         loaded.append(model.backend.loaded)
     assert loaded == [True, False]
     assert len(device.forward(model, model.backend.preprocess([EncoderInput("가")], Role.QUERY))) == 1
+
+
+def test_a_model_that_was_just_loaded_is_not_idle(tmp_path: Path) -> None:
+    device = slot(tmp_path)
+    model = device.model(encoder(10))
+    model.used_at -= 3600
+    device.load(model)
+    device.unload_idle(seconds=60)
+    assert model.backend.loaded
