@@ -114,7 +114,10 @@ class RerankerBackend(DeviceModel):
         features = self.preprocess(query, documents)
         scores = np.empty(len(features), np.float64)
         for batch in pack(features.costs, budget=self.token_budget, padded=self.pads):
-            scores[batch] = self.forward(features.take(batch))
+            try:
+                scores[batch] = self.forward(features.take(batch))
+            except ItemOutputError as error:
+                raise ItemOutputError(batch[error.index], error.reason) from error
         return scores
 
 
