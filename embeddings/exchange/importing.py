@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 from psycopg import sql
 
+from embeddings.encoders.precision import AUTO
 from embeddings.exchange.npz import Archive, BadArchive, wrong
 from embeddings.exchange.progress import Report, Stage, silent
 from embeddings.indexes import BUILD_LOCK, IndexState, index_name, index_state, wants_index
@@ -86,6 +87,7 @@ def import_embeddings(*, encoder: Encoder, path: Path, report: Report = silent) 
         try:
             archive = Archive(file)
             _check_arrays(archive, encoder)
+            _check_precision(encoder)
             _running_job(encoder)
             targets = _targets(archive, encoder, report)
             try:
@@ -118,6 +120,19 @@ def _check_arrays(archive: Archive, encoder: Encoder) -> None:
         hashes = archive.header("content_hashes")
         if hashes.shape != ids.shape or hashes.dtype.kind != "U" or hashes.row_bytes != 4 * HASH_LENGTH:
             raise BadArchive(wrong("content_hashes", f"<U{HASH_LENGTH} {ids.shape}", str(hashes)))
+
+
+def _check_precision(encoder: Encoder) -> None:
+    """Vectors in a space of no stated precision would keep it open for ever, and the encoder from answering a query."""
+    parts = encoder.parts.values_list("part__precision", flat=True)
+    if AUTO in {encoder.precision, *parts}:
+        raise ImportRefused(
+            _(
+                "The encoder %(encoder)s has no precision yet, so nobody could say what these vectors are comparable "
+                "with. Import into an encoder that was made with the precision of the vectors."
+            )
+            % {"encoder": encoder.slug}
+        )
 
 
 def _running_job(encoder: Encoder) -> None:

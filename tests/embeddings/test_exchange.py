@@ -289,6 +289,14 @@ def test_items_without_what_the_space_needs_are_refused(
         load(arrays)
 
 
+def test_vectors_for_an_encoder_without_a_precision_yet_are_refused(
+    load: Callable[[Arrays], Imported], arrays: Arrays, space: Encoder
+) -> None:
+    space.precision = "auto"
+    with pytest.raises(ImportRefused, match="has no precision yet"):
+        load(arrays)
+
+
 def test_a_running_job_of_the_encoder_is_named(
     load: Callable[[Arrays], Imported], arrays: Arrays, space: Encoder
 ) -> None:
