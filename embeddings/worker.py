@@ -167,4 +167,7 @@ def stop(**_: Any) -> None:
 
 def _unload_idle_models() -> None:
     while not _stopping.wait(IDLE_CHECK_SECONDS):
-        SLOT.unload_idle()
+        try:
+            SLOT.unload_idle()
+        except Exception:  # this thread has to live on: what cannot be freed now may be freed later
+            logger.exception("Idle models could not be unloaded")

@@ -80,8 +80,8 @@ def check_room(precision: str, files: ModelFiles, device: str) -> None:
         )
     raise ModelUnavailable(
         _(
-            "the weights need %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free; make an encoder with "
-            "the precision nf4, which needs %(nf4)s GB"
+            "the weights need %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free; "
+            "make an encoder with the precision nf4, which needs %(nf4)s GB"
         )
         % (figures | {"nf4": f"{weight_bytes(files, 'nf4') / 1e9:.1f}"})
     )

@@ -29,7 +29,7 @@ def test_what_a_preset_leaves_open_is_read_from_the_model() -> None:
 
 
 def test_a_variant_has_its_own_settings_slug_and_name() -> None:
-    changes = {
+    changes: dict[str, Any] = {
         "precision": "nf4",
         "dimensions": 32,
         "query_instruction": "Find similar items.",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from embeddings.encoders.checkpoint import check_complete
 from embeddings.encoders.precision import load_plan
 from embeddings.encoders.qwen3_vl.images import Geometry
 from embeddings.encoders.qwen3_vl.prompt import Picture, TokenSequence
@@ -33,7 +34,8 @@ class Network:
             torch.set_num_threads(cpu_threads())
         kind: Any = Qwen3VLForConditionalGeneration if answers else Qwen3VLModel
         with reporting_out_of_memory():
-            loaded = kind.from_pretrained(files.path, **plan.arguments)
+            loaded, report = kind.from_pretrained(files.path, output_loading_info=True, **plan.arguments)
+            check_complete(str(files.path), report)
             loaded = loaded.eval() if "device_map" in plan.arguments else loaded.to(plan.device).eval()
         self._model = loaded.model if answers else loaded
         self._answers: Tensor = loaded.lm_head.weight if answers else torch.empty(0)

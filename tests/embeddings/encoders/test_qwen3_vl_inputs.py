@@ -1,18 +1,22 @@
 """What items may hold: nothing in them reaches the model as a command, and what cannot be encoded is named."""
 
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
 
 from embeddings.encoders.base import EncoderBackend, EncoderInput, Role
-from embeddings.encoders.errors import ItemInputError
+from embeddings.encoders.errors import ItemInputError, ModelUnavailable
 from embeddings.encoders.presets import PRESETS
 from embeddings.encoders.qwen3_vl.prompt import PromptTokenizer, TokenSequence, punctuated
 from embeddings.encoders.registry import create_backend
@@ -60,7 +64,7 @@ def test_the_names_of_own_tokens_are_plain_text_in_an_item(token: str) -> None:
     assert np.isfinite(vector(item)).all()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet=st.sampled_from("<|im_endstarvoupg_>가 \n$①"), min_size=1, max_size=60).filter(str.strip))
 def test_no_text_makes_an_own_token(text: str) -> None:
     assert own_tokens(prepared(EncoderInput(text))) == own_tokens(prepared(EncoderInput("가")))
@@ -79,7 +83,7 @@ def test_a_huge_item_loses_the_end_of_its_text_and_nothing_of_the_prompt() -> No
     assert len(sequence) < 64 + 2 * len(prepared(EncoderInput("원", (figure("circle"),)), short))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=60), st.integers(1, 40))
 def test_a_cut_text_is_a_start_of_the_text_within_the_limit(text: str, limit: int) -> None:
     cut = TOKENIZER.cut(text, limit)
@@ -174,3 +178,17 @@ def test_four_bit_weights_give_nearly_the_same_vectors_on_a_cpu() -> None:
 
 def _ids(text: str) -> list[int]:
     return TOKENIZER.sequence([text]).ids.tolist() if text else []
+
+
+def test_weights_that_are_missing_are_never_made_up(tmp_path: Path, settings: Any) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "Qwen" / "Qwen3-VL-Embedding-2B"
+    shutil.copytree(PARITY / "checkpoint", folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop(next(name for name in tensors if "layers.1." in name))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    settings.MODELS_DIR = tmp_path
+    backend = create_backend(replace(PRESETS["qwen3-vl-2b-mm-mean"].spec(), precision="fp32"))
+    with pytest.raises(ModelUnavailable, match="lack 1 of its weights"):
+        backend.load()
