@@ -37,7 +37,8 @@ class Qwen3VLReranker(RerankerBackend):
     def load_model(self) -> None:
         # Looked at again: the folder may hold another revision than when its tokeniser was read.
         files = locate(self.spec.model_id, self.spec.revision)
-        self._network = Network(files, self.spec.precision, answers=True)
+        yes, no = (self._reader.tokenizer.id_of(word) for word in ("yes", "no"))
+        self._network = Network(files, self.spec.precision, answers=(yes, no))
         self.token_budget = self._network.token_budget
 
     def release_model(self) -> None:
@@ -50,7 +51,6 @@ class Qwen3VLReranker(RerankerBackend):
 
     def judge(self, payload: Sequence[TokenSequence]) -> NDArray[np.float64]:
         """The probability of "yes" against "no"."""
-        yes, no = (self._reader.tokenizer.id_of(word) for word in ("yes", "no"))
-        margins = self._network.margins(payload, yes, no).double().cpu().numpy()
+        margins = self._network.margins(payload).double().cpu().numpy()
         scores: NDArray[np.float64] = 1 / (1 + np.exp(-margins))
         return scores

@@ -21,9 +21,9 @@ TOKENS_A_BATCH = {"cuda": 8192, "cpu": 512}
 
 
 class Network:
-    """Hidden states of token sequences. With `answers`, also the weights of the words "yes" and "no"."""
+    """Hidden states of token sequences; with `answers` (ids of two tokens), also which of them comes next."""
 
-    def __init__(self, files: ModelFiles, precision: str, *, answers: bool = False) -> None:
+    def __init__(self, files: ModelFiles, precision: str, *, answers: tuple[int, int] | None = None) -> None:
         import torch
         from transformers import Qwen3VLForConditionalGeneration, Qwen3VLModel
         from transformers.utils import logging as transformers_logging
@@ -38,7 +38,8 @@ class Network:
             check_complete(str(files.path), report)
             loaded = loaded.eval() if "device_map" in plan.arguments else loaded.to(plan.device).eval()
         self._model = loaded.model if answers else loaded
-        self._answers: Tensor = loaded.lm_head.weight if answers else torch.empty(0)
+        # Of the head for words, two rows are enough; the rest is freed with `loaded`.
+        self._margin = _difference(loaded.lm_head.weight, *answers) if answers else torch.empty(0)
         self._geometry = Geometry.of(files)
         self.token_budget = TOKENS_A_BATCH[plan.device]
 
@@ -60,11 +61,9 @@ class Network:
         return states.float().masked_fill(~inside[..., None], 0).sum(1) / lengths[:, None]
 
     @inference
-    def margins(self, sequences: Sequence[TokenSequence], yes: int, no: int) -> "Tensor":
-        """(n,) float32: by how much the next word is rather `yes` than `no`, as a difference of logits."""
-        states, lengths = self._states(sequences)
-        difference = self._answers[yes].float() - self._answers[no].float()
-        return self._last(states, lengths) @ difference
+    def margins(self, sequences: Sequence[TokenSequence]) -> "Tensor":
+        """(n,) float32: by how much the first answer is likelier than the second, as a difference of logits."""
+        return self._last(*self._states(sequences)) @ self._margin
 
     def _last(self, states: "Tensor", lengths: "Tensor") -> "Tensor":
         import torch
@@ -120,3 +119,8 @@ class Network:
         ordered = blocks.permute(1, 4, 2, 5, 0, 3, 6)  # row, column, row and column within, channel, y, x
         still = ordered.unsqueeze(5).expand(*ordered.shape[:5], form.frames, *ordered.shape[5:])
         return still.reshape(-1, 3 * form.frames * form.patch**2)
+
+
+@inference
+def _difference(head: "Tensor", first: int, second: int) -> "Tensor":
+    return head[first].float() - head[second].float()
