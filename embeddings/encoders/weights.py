@@ -51,16 +51,20 @@ class ModelFiles:
             raise _unreadable(self.path / name, error) from error
         return found
 
-    def weight_bytes(self) -> int:
-        """Size of the weights as they are stored."""
-        return sum(file.stat().st_size for file in _weights(self.path))
+    def width(self, *place: str) -> int:
+        """A number of the model's config.json. Raises ModelUnavailable where another model lies there."""
+        found: Any = self.config()
+        try:
+            for name in place:
+                found = found[name]
+            return int(found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable(self.path / "config.json", error) from error
 
     def tensors(self) -> Iterator[Tensor]:
         """Its tensors, from the headers alone. Raises ModelUnavailable where a file is broken or cut off."""
         for file in _weights(self.path):
-            for name, entry in _header(file).items():
-                if name != "__metadata__":
-                    yield Tensor(name, tuple(entry["shape"]))
+            yield from (tensor for tensor, _end in _header(file))
 
 
 def locate(model_id: str, revision: str = "", *, weights: bool = True) -> ModelFiles:
@@ -126,14 +130,14 @@ def _shards(folder: Path) -> list[str]:
     for index in folder.glob("*.safetensors.index.json"):
         try:
             found |= set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(index, error) from error
     return sorted(found)
 
 
 def _is_whole(file: Path) -> bool:
     try:
-        ends = [entry["data_offsets"][1] for name, entry in _header(file).items() if name != "__metadata__"]
+        ends = [end for _tensor, end in _header(file)]
         with file.open("rb") as stream:
             header = int.from_bytes(stream.read(8), "little")
     except ModelUnavailable:
@@ -141,17 +145,21 @@ def _is_whole(file: Path) -> bool:
     return file.stat().st_size == 8 + header + max(ends, default=0)
 
 
-def _header(file: Path) -> dict[str, Any]:
-    """What a safetensors file says of its tensors: 8 bytes of length, then JSON."""
+def _header(file: Path) -> list[tuple[Tensor, int]]:
+    """The tensors of a safetensors file, each with where its bytes end: 8 bytes of length, then JSON."""
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if length > _LONGEST_HEADER:
                 raise ValueError(f"a header of {length} bytes")
-            found: dict[str, Any] = json.loads(stream.read(length))
-    except (OSError, ValueError) as error:
+            entries = json.loads(stream.read(length))
+        return [
+            (Tensor(name, tuple(map(int, entry["shape"]))), int(entry["data_offsets"][1]))
+            for name, entry in entries.items()
+            if name != "__metadata__"
+        ]
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise _unreadable(file, error) from error
-    return found
 
 
 def _weights(folder: Path) -> list[Path]:

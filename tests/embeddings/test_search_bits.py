@@ -11,7 +11,9 @@ from psycopg import sql
 
 from embeddings.models import Embedding, Encoder
 from embeddings.partitions import BITS_MIN_DIMENSIONS, bits_name, partition_name
-from embeddings.pipeline.results import UPSERT
+from embeddings.pipeline.inputs import Work
+from embeddings.pipeline.leases import Claim
+from embeddings.pipeline.results import store_vectors
 from embeddings.search import dense
 from embeddings.search.dense import NearestQuery, Neighbour, Route, Span, choose_route, nearest
 from embeddings.search.types import Filters
@@ -53,9 +55,8 @@ def wrong_bits(space: Encoder) -> int:
 
 def upsert(space: Encoder, item: Item, vector: Vectors) -> None:
     """As the pipeline writes."""
-    with connection.cursor() as cursor:
-        statement = UPSERT.replace("%b", "%s")
-        cursor.execute(statement, [space.pk, item.pk, item.content_hash, HalfVector(vector).to_text()])
+    claim = Claim(id=0, item_id=item.pk, batch_limit=1, failures_alone=0)
+    store_vectors(space, [(Work(claim, item.content_hash, item.text, (), False), vector)])
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class Qwen3VLBackend(EncoderBackend):
     @classmethod
     def completed(cls, spec: EncoderSpec) -> EncoderSpec:
         files = locate(spec.model_id, spec.revision, weights=False)
-        width = files.config()["text_config"]["hidden_size"]
+        width = files.width("text_config", "hidden_size")
         return replace(spec, revision=files.revision, dimensions=spec.dimensions or width)
 
     @classmethod

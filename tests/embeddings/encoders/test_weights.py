@@ -354,3 +354,18 @@ def test_offline_the_hub_is_not_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ModelUnavailable, match="hf download"):
         locate(MODEL)
     assert not hub.asked
+
+
+@pytest.mark.parametrize(
+    "header", ["[1, 2]", '{"layer": {"shape": [1]}}', '{"layer": 3}', "{", '{"l": {"data_offsets": []}}']
+)
+def test_a_file_with_a_strange_header_is_named_and_refused(folder: Path, header: str) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    with pytest.raises(ModelUnavailable, match="download"):
+        list(locate(MODEL).tensors())
+
+
+def test_another_models_config_is_named_and_refused(folder: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"config\.json cannot be read"):
+        locate(MODEL).width("text_config", "hidden_size")
