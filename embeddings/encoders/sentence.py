@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
 from embeddings.encoders.base import EncoderInput, Role, Vectors
-from embeddings.encoders.checkpoint import CheckpointBackend, check_complete
+from embeddings.encoders.checkpoint import CheckpointBackend
 from embeddings.encoders.errors import EncoderError, ModelUnavailable, missing_package
+from embeddings.encoders.loading import check_complete
 from embeddings.encoders.precision import LoadPlan
 from embeddings.encoders.torch_models import inference
-from embeddings.encoders.weights import ModelFiles
+from embeddings.encoders.weights import ModelFiles, unreadable
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -37,10 +38,10 @@ class SentenceTransformersBackend(CheckpointBackend):
     @classmethod
     def dimensions_in(cls, files: ModelFiles) -> int:
         """The transformer's width, or that of the last dense layer behind it."""
-        dimensions = int(files.config()["hidden_size"])
-        for module in _modules(files):
-            if module["type"].endswith(".Dense"):
-                dimensions = int(files.config(f"{module['path']}/config.json")["out_features"])
+        dimensions = files.width("hidden_size")
+        for kind, path in _modules(files):
+            if kind.endswith(".Dense"):
+                dimensions = files.width("out_features", file=f"{path}/config.json")
         return dimensions
 
     def read_model(self, files: ModelFiles, plan: LoadPlan) -> int:
@@ -110,9 +111,13 @@ class SentenceTransformersBackend(CheckpointBackend):
         return own
 
 
-def _modules(files: ModelFiles) -> list[dict[str, Any]]:
+def _modules(files: ModelFiles) -> list[tuple[str, str]]:
+    """(class, folder) of each module. Raises ModelUnavailable."""
     found: Any = files.config("modules.json")
-    return list(found)
+    try:
+        return [(str(module["type"]), str(module["path"])) for module in found]
+    except (KeyError, TypeError) as error:
+        raise unreadable(files.path / "modules.json", error) from error
 
 
 def _longest(files: ModelFiles, otherwise: int) -> int:
@@ -137,9 +142,9 @@ def _lacking(model: "SentenceTransformer", files: ModelFiles) -> list[str]:
 
 def _check_modules(files: ModelFiles) -> None:
     """Refuses modules that are code beside the weights: from a local folder the library would run them unasked."""
-    for module in _modules(files):
-        if not module["type"].startswith(_LIBRARY):
+    for kind, _path in _modules(files):
+        if not kind.startswith(_LIBRARY):
             raise EncoderError(
                 _("%(model)s brings code of its own (%(module)s), which is not run; choose another model")
-                % {"model": files.path, "module": module["type"]}
+                % {"model": files.path, "module": kind}
             )

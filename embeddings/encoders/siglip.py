@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from embeddings.encoders.base import EncoderInput, EncoderSpec, Role, Vectors
-from embeddings.encoders.checkpoint import CheckpointBackend, check_complete
+from embeddings.encoders.checkpoint import CheckpointBackend
 from embeddings.encoders.errors import ModelUnavailable, missing_package
+from embeddings.encoders.loading import check_complete
 from embeddings.encoders.precision import LoadPlan
 from embeddings.encoders.torch_models import inference
 from embeddings.encoders.weights import ModelFiles
@@ -130,7 +131,8 @@ class SiglipBackend(CheckpointBackend):
 
     @cached_property
     def _words(self) -> int:
-        return int({**_TEXT, **self.files.config().get("text_config", {})}["max_position_embeddings"])
+        name = "max_position_embeddings"
+        return self.files.width("text_config", name, default=_TEXT[name])
 
     @property
     def _processor(self) -> Any:
@@ -157,5 +159,4 @@ class SiglipBackend(CheckpointBackend):
 
 
 def _vision(files: ModelFiles) -> dict[str, int]:
-    stated = files.config().get("vision_config", {})
-    return {name: int(stated.get(name, default)) for name, default in _VISION.items()}
+    return {name: files.width("vision_config", name, default=default) for name, default in _VISION.items()}

@@ -48,18 +48,22 @@ class ModelFiles:
         try:
             found: dict[str, Any] = json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise _unreadable(self.path / name, error) from error
+            raise unreadable(self.path / name, error) from error
         return found
 
-    def width(self, *place: str) -> int:
-        """A number of the model's config.json. Raises ModelUnavailable where another model lies there."""
-        found: Any = self.config()
+    def width(self, *place: str, file: str = "config.json", default: int | None = None) -> int:
+        """A number of one of its config files, or `default` where only its name is left out.
+
+        Raises ModelUnavailable where another model lies there.
+        """
+        found: Any = self.config(file)
+        *way, name = place
         try:
-            for name in place:
-                found = found[name]
-            return int(found)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable(self.path / "config.json", error) from error
+            for step in way:
+                found = found[step]
+            return int(found[name] if default is None else found.get(name, default))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise unreadable(self.path / file, error) from error
 
     def tensors(self) -> Iterator[Tensor]:
         """Its tensors, from the headers alone. Raises ModelUnavailable where a file is broken or cut off."""
@@ -131,7 +135,7 @@ def _shards(folder: Path) -> list[str]:
         try:
             found |= set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _unreadable(index, error) from error
+            raise unreadable(index, error) from error
     return sorted(found)
 
 
@@ -159,7 +163,7 @@ def _header(file: Path) -> list[tuple[Tensor, int]]:
             if name != "__metadata__"
         ]
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, error) from error
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -230,7 +234,8 @@ def _download(model_id: str, revision: str) -> str:
     return f"hf download {model_id}{pinned} --local-dir {model_folder(model_id)}"
 
 
-def _unreadable(file: Path, error: Exception) -> ModelUnavailable:
+def unreadable(file: Path, error: Exception) -> ModelUnavailable:
+    """The error of a file that is broken or another model's."""
     return ModelUnavailable(
         _("%(file)s cannot be read (%(error)s); download the model again") % {"file": file, "error": error}
     )

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.encoders.base import EncoderInput
-from embeddings.encoders.precision import native_precision
-from embeddings.encoders.qwen3_vl.network import Network
+from embeddings.encoders.loading import load_checkpoint, with_native_precision
+from embeddings.encoders.precision import LoadPlan
+from embeddings.encoders.qwen3_vl.network import TOKENS_A_BATCH, Network
 from embeddings.encoders.qwen3_vl.prompt import TokenSequence, judging_prompt
 from embeddings.encoders.qwen3_vl.reading import Reader
-from embeddings.encoders.weights import locate
+from embeddings.encoders.weights import ModelFiles, locate
 from embeddings.rerankers.base import RerankerBackend, RerankerSpec
 
 
@@ -32,14 +33,15 @@ class Qwen3VLReranker(RerankerBackend):
 
     @classmethod
     def settled(cls, spec: RerankerSpec) -> RerankerSpec:
-        return replace(spec, precision=native_precision()) if spec.precision == "auto" else spec
+        return with_native_precision(spec)
 
     def load_model(self) -> None:
-        # Looked at again: the folder may hold another revision than when its tokeniser was read.
-        files = locate(self.spec.model_id, self.spec.revision)
+        self._network, device = load_checkpoint(self.spec, self._read)
+        self.token_budget = TOKENS_A_BATCH[device]
+
+    def _read(self, files: ModelFiles, plan: LoadPlan) -> Network:
         yes, no = (self._reader.tokenizer.id_of(word) for word in ("yes", "no"))
-        self._network = Network(files, self.spec.precision, answers=(yes, no))
-        self.token_budget = self._network.token_budget
+        return Network(files, plan, answers=(yes, no))
 
     def release_model(self) -> None:
         del self._network

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from embeddings.encoders import qwen3_vl
+from embeddings.encoders import loading
 from embeddings.encoders.errors import EncoderError
 from embeddings.models import Encoder, QueryEncoding
 from embeddings.precision_services import settle_precision
@@ -26,7 +26,7 @@ def _tiny_models(models_dir: Path) -> None:
 
 
 def use_device(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qwen3_vl, "native_precision", lambda: precision)
+    monkeypatch.setattr(loading, "native_precision", lambda: precision)
 
 
 def stored(encoder: Encoder) -> Encoder:
@@ -115,7 +115,7 @@ def test_workers_that_race_settle_on_one_precision(monkeypatch: pytest.MonkeyPat
         meeting.wait(10)  # both have found it open
         return next(wanted)
 
-    monkeypatch.setattr(qwen3_vl, "native_precision", native)
+    monkeypatch.setattr(loading, "native_precision", native)
     seen: list[str] = []
 
     def settle(encoder: Encoder) -> None:

@@ -4,28 +4,31 @@ Sources: the model cards of Qwen/Qwen3-VL-Embedding-2B and -8B; outputs of the r
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
-from embeddings.encoders.base import EncoderBackend, EncoderInput, EncoderSpec, Modality, Role
+from embeddings.encoders.base import EncoderInput, EncoderSpec, Modality, Role
+from embeddings.encoders.checkpoint import CheckpointBackend
 from embeddings.encoders.errors import EncoderError
-from embeddings.encoders.precision import native_precision
-from embeddings.encoders.qwen3_vl.network import Network
+from embeddings.encoders.precision import LoadPlan
+from embeddings.encoders.qwen3_vl.network import TOKENS_A_BATCH, Network
 from embeddings.encoders.qwen3_vl.prompt import TokenSequence, embedding_prompt
 from embeddings.encoders.qwen3_vl.reading import Reader
-from embeddings.encoders.weights import locate
+from embeddings.encoders.weights import ModelFiles
 
 POOLINGS = ("mean", "last")
 
 
-class Qwen3VLBackend(EncoderBackend):
+class Qwen3VLBackend(CheckpointBackend):
     """Vectors of text, images or both; the model was trained to be cut to fewer dimensions (Matryoshka)."""
 
     pads = True
     matryoshka = True
+    takes_nf4 = True
+    budgets = TOKENS_A_BATCH
+    token_budget = 4096  # until the device is known
     _network: Network
 
     def __init__(self, spec: EncoderSpec) -> None:
@@ -40,19 +43,11 @@ class Qwen3VLBackend(EncoderBackend):
         self._reader = Reader(spec.model_id, spec.revision, *limits)
 
     @classmethod
-    def completed(cls, spec: EncoderSpec) -> EncoderSpec:
-        files = locate(spec.model_id, spec.revision, weights=False)
-        width = files.width("text_config", "hidden_size")
-        return replace(spec, revision=files.revision, dimensions=spec.dimensions or width)
+    def dimensions_in(cls, files: ModelFiles) -> int:
+        return files.width("text_config", "hidden_size")
 
-    @classmethod
-    def settled(cls, spec: EncoderSpec) -> EncoderSpec:
-        return replace(spec, precision=native_precision()) if spec.precision == "auto" else spec
-
-    def load_model(self) -> int:
-        # Looked at again: the folder may hold another revision than when its tokeniser was read.
-        self._network = Network(locate(self.spec.model_id, self.spec.revision), self.spec.precision)
-        self.token_budget = self._network.token_budget
+    def read_model(self, files: ModelFiles, plan: LoadPlan) -> int:
+        self._network = Network(files, plan)
         return self._network.dimensions
 
     def release_model(self) -> None:

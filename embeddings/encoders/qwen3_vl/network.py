@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embeddings.encoders.checkpoint import check_complete
-from embeddings.encoders.precision import load_plan
+from embeddings.encoders.loading import check_complete
+from embeddings.encoders.precision import LoadPlan
 from embeddings.encoders.qwen3_vl.images import Geometry
 from embeddings.encoders.qwen3_vl.prompt import Picture, TokenSequence
-from embeddings.encoders.threads import cpu_threads
-from embeddings.encoders.torch_models import inference, reporting_out_of_memory
+from embeddings.encoders.torch_models import inference
 from embeddings.encoders.weights import ModelFiles
 
 if TYPE_CHECKING:
@@ -23,25 +22,17 @@ TOKENS_A_BATCH = {"cuda": 8192, "cpu": 512}
 class Network:
     """Hidden states of token sequences; with `answers` (ids of two tokens), also which of them comes next."""
 
-    def __init__(self, files: ModelFiles, precision: str, *, answers: tuple[int, int] | None = None) -> None:
+    def __init__(self, files: ModelFiles, plan: LoadPlan, *, answers: tuple[int, int] | None = None) -> None:
         import torch
         from transformers import Qwen3VLForConditionalGeneration, Qwen3VLModel
-        from transformers.utils import logging as transformers_logging
 
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        plan = load_plan(precision, files)
-        if plan.device == "cpu":
-            torch.set_num_threads(cpu_threads())
         kind: Any = Qwen3VLForConditionalGeneration if answers else Qwen3VLModel
-        with reporting_out_of_memory():
-            loaded, report = kind.from_pretrained(files.path, output_loading_info=True, **plan.arguments)
-            check_complete(str(files.path), report)
-            loaded = loaded.eval() if "device_map" in plan.arguments else loaded.to(plan.device).eval()
-        self._model = loaded.model if answers else loaded
+        loaded, report = kind.from_pretrained(files.path, output_loading_info=True, **plan.arguments)
+        check_complete(str(files.path), report)
+        self._model = (loaded.model if answers else loaded).eval()
         # Of the head for words, two rows are enough; the rest is freed with `loaded`.
         self._margin = _difference(loaded.lm_head.weight, *answers) if answers else torch.empty(0)
         self._geometry = Geometry.of(files)
-        self.token_budget = TOKENS_A_BATCH[plan.device]
 
     @property
     def dimensions(self) -> int:

@@ -1,6 +1,7 @@
 """What items may hold: nothing in them reaches the model as a command, and what cannot be encoded is named."""
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,15 +181,36 @@ def _ids(text: str) -> list[int]:
     return TOKENIZER.sequence([text]).ids.tolist() if text else []
 
 
-def test_weights_that_are_missing_are_never_made_up(tmp_path: Path, settings: Any) -> None:
-    from safetensors.numpy import load_file, save_file
-
+@pytest.fixture
+def copied(tmp_path: Path, settings: Any) -> Path:
+    """A copy of the tiny model that a test may break."""
+    settings.MODELS_DIR = tmp_path
     folder = tmp_path / "Qwen" / "Qwen3-VL-Embedding-2B"
     shutil.copytree(PARITY / "checkpoint", folder)
-    tensors = load_file(folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "value"),
+    [("config.json", "vision_config", {"depth": "none"}), ("preprocessor_config.json", "image_mean", None)],
+)
+def test_a_config_that_is_none_of_the_model_is_named_and_refused(
+    copied: Path, file: str, name: str, value: object
+) -> None:
+    config = json.loads((copied / file).read_text())
+    del config[name]
+    (copied / file).write_text(json.dumps(config | ({name: value} if value else {})))
+    backend = create_backend(replace(PRESETS["qwen3-vl-2b-mm-mean"].spec(), precision="fp32"))
+    with pytest.raises(ModelUnavailable, match="does not load"):
+        backend.load()
+
+
+def test_weights_that_are_missing_are_never_made_up(copied: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(copied / "model.safetensors")
     tensors.pop(next(name for name in tensors if "layers.1." in name))
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    settings.MODELS_DIR = tmp_path
+    save_file(tensors, copied / "model.safetensors", metadata={"format": "pt"})
     backend = create_backend(replace(PRESETS["qwen3-vl-2b-mm-mean"].spec(), precision="fp32"))
     with pytest.raises(ModelUnavailable, match="lack 1 of its weights"):
         backend.load()

@@ -120,6 +120,26 @@ def test_a_damaged_config_is_refused(copied: Path) -> None:
         create_backend(kure_spec()).load()
 
 
+def test_another_models_config_is_named_and_refused(copied: Path) -> None:
+    (copied / "config.json").write_text('{"text_config": {"hidden_size": 64}}')
+    with pytest.raises(ModelUnavailable, match=r"config\.json cannot be read .*hidden_size"):
+        PRESETS["kure-v1"].spec()
+
+
+def test_a_list_of_modules_that_is_none_is_named_and_refused(copied: Path) -> None:
+    (copied / "modules.json").write_text('[{"path": "1_Pooling"}]')
+    with pytest.raises(ModelUnavailable, match=r"modules\.json cannot be read .*type"):
+        PRESETS["kure-v1"].spec()
+
+
+def test_a_folder_that_was_replaced_since_its_tokeniser_was_read_is_not_loaded(copied: Path) -> None:
+    backend = create_backend(kure_spec())
+    backend.preprocess([EncoderInput("광합성")], Role.DOCUMENT)
+    (copied / "config_sentence_transformers.json").write_text('{"replaced": true}')
+    with pytest.raises(ModelUnavailable, match="is not that one"):
+        backend.load()
+
+
 def test_a_missing_weight_is_not_made_up(copied: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -107,6 +107,14 @@ def test_dimensions_that_the_config_leaves_out_are_the_librarys_default(models_d
     assert _TEXT["max_position_embeddings"] == SiglipTextConfig().max_position_embeddings
 
 
+def test_another_models_config_is_named_and_refused(models_dir: Path, tmp_path: Path, settings: Any) -> None:
+    shutil.copytree(models_dir / SO400M, tmp_path / SO400M)
+    (tmp_path / SO400M / "config.json").write_text('{"hidden_size": 64}')
+    settings.MODELS_DIR = tmp_path
+    with pytest.raises(ModelUnavailable, match=r"config\.json cannot be read .*vision_config"):
+        PRESETS["siglip-so400m"].spec()
+
+
 def test_a_missing_weight_is_not_made_up(models_dir: Path, tmp_path: Path, settings: Any) -> None:
     from safetensors.torch import load_file, save_file
 
