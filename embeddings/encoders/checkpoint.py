@@ -52,7 +52,7 @@ class CheckpointBackend(EncoderBackend):
         """Loads the model onto the plan's device; returns the dimensions its vectors have."""
 
     def load_model(self) -> int:
-        dimensions, device = load_checkpoint(self.spec, self.read_model)
+        dimensions, device = load_checkpoint(self.spec, self.read_model, takes_nf4=self.takes_nf4)
         self.token_budget = self.budgets[device]
         return dimensions
 

@@ -26,7 +26,7 @@ def with_native_precision(spec: Spec) -> Spec:
 
 
 def load_checkpoint(
-    spec: "EncoderSpec | RerankerSpec", read: Callable[[ModelFiles, LoadPlan], Model]
+    spec: "EncoderSpec | RerankerSpec", read: Callable[[ModelFiles, LoadPlan], Model], *, takes_nf4: bool
 ) -> tuple[Model, str]:
     """What `read` makes of the spec's files, and the device ("cuda" or "cpu") that it loaded onto.
 
@@ -38,7 +38,7 @@ def load_checkpoint(
         from huggingface_hub.errors import StrictDataclassError
         from safetensors import SafetensorError
 
-        plan = load_plan(spec.precision, files)
+        plan = load_plan(spec.precision, files, takes_nf4=takes_nf4)
         _prepare_torch(plan)
         with reporting_out_of_memory():
             return read(files, plan), plan.device

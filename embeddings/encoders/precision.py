@@ -46,7 +46,7 @@ class LoadPlan:
     arguments: dict[str, Any]
 
 
-def load_plan(precision: str, files: ModelFiles) -> LoadPlan:
+def load_plan(precision: str, files: ModelFiles, *, takes_nf4: bool = True) -> LoadPlan:
     """How to load these weights in this precision on this device.
 
     Raises EncoderError for "auto" (settle it first) or an unknown one, ModelUnavailable where the device cannot compute
@@ -54,7 +54,7 @@ def load_plan(precision: str, files: ModelFiles) -> LoadPlan:
     """
     compute = _compute_type(precision)
     device = device_name()
-    check_room(precision, files, device)
+    check_room(precision, files, device, takes_nf4=takes_nf4)
     # Straight onto the device: a model need not fit the machine's memory as well.
     arguments: dict[str, Any] = {"dtype": compute, "device_map": {"": device}}
     arguments |= {"use_safetensors": True, "local_files_only": True}
@@ -63,8 +63,8 @@ def load_plan(precision: str, files: ModelFiles) -> LoadPlan:
     return LoadPlan(device, arguments)
 
 
-def check_room(precision: str, files: ModelFiles, device: str) -> None:
-    """Raises ModelUnavailable, naming nf4, where the weights do not fit the device's free memory."""
+def check_room(precision: str, files: ModelFiles, device: str, *, takes_nf4: bool = True) -> None:
+    """Raises ModelUnavailable, naming nf4 for a model that takes it, where the weights do not fit the device's free memory."""
     needed, free = weight_bytes(files, precision), _free_bytes(device)
     if needed + _WORKING_BYTES <= free:
         return
@@ -74,7 +74,7 @@ def check_room(precision: str, files: ModelFiles, device: str) -> None:
         "device": device,
         "free": f"{free / 1e9:.1f}",
     }
-    if precision == "nf4":
+    if precision == "nf4" or not takes_nf4:
         raise ModelUnavailable(
             _("the weights need %(needed)s GB in %(precision)s, and %(device)s has %(free)s GB free") % figures
         )

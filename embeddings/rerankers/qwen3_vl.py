@@ -36,7 +36,7 @@ class Qwen3VLReranker(RerankerBackend):
         return with_native_precision(spec)
 
     def load_model(self) -> None:
-        self._network, device = load_checkpoint(self.spec, self._read)
+        self._network, device = load_checkpoint(self.spec, self._read, takes_nf4=True)
         self.token_budget = TOKENS_A_BATCH[device]
 
     def _read(self, files: ModelFiles, plan: LoadPlan) -> Network:

@@ -1,5 +1,6 @@
 """Number formats: each loads and computes, none falls back to another, and what does not fit is said beforehand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from transformers import Qwen3VLModel
 from embeddings.encoders import precision
 from embeddings.encoders.errors import EncoderError, ModelUnavailable
 from embeddings.encoders.precision import LoadPlan, check_room, load_plan, native_precision, weight_bytes
+from embeddings.encoders.presets import PRESETS
+from embeddings.encoders.registry import create_backend
 from embeddings.encoders.weights import ModelFiles, locate
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "nf4": torch.float32}
@@ -58,6 +61,19 @@ def test_where_nf4_does_not_fit_nothing_smaller_is_named(files: ModelFiles, monk
     monkeypatch.setattr(precision, "_free_bytes", lambda device: 1_000_000)
     with pytest.raises(ModelUnavailable, match=r"GB in nf4, and cuda has 0\.0 GB free$"):
         check_room("nf4", files, "cuda")
+
+
+@pytest.mark.parametrize(
+    ("slug", "named"), [("qwen3-vl-2b-mm-mean", True), ("kure-v1", False), ("siglip-so400m", False)]
+)
+def test_nf4_is_the_way_out_only_for_models_that_take_it(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch, slug: str, named: bool
+) -> None:
+    monkeypatch.setattr(precision, "_free_bytes", lambda device: 1_000_000)
+    backend = create_backend(replace(PRESETS[slug].spec(), precision="fp16"))
+    with pytest.raises(ModelUnavailable, match=r"GB in fp16, and .* has 0\.0 GB free") as refusal:
+        backend.load()
+    assert ("nf4" in str(refusal.value)) is named
 
 
 def test_a_plan_is_refused_where_the_weights_do_not_fit(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
