@@ -192,10 +192,8 @@ class EncoderBackend(DeviceModel):
     def rejection(self, item: EncoderInput, role: Role = Role.DOCUMENT) -> str:
         """Why the item cannot be encoded in this space; empty when it can."""
         has_text, has_images = any(_visible(item.text)), bool(item.images)
-        if any(image.mode != "RGB" for image in item.images):
-            return _("an image is not RGB; open images upright and in RGB first")
-        if any(0xD800 <= ord(character) <= 0xDFFF for character in item.text):
-            return _("the text holds half a character (a lone surrogate); type it again")
+        if fault := input_fault(item):
+            return fault
         if self.spec.modality is Modality.TEXT:
             return "" if has_text else _("there is no text to encode")
         if self.spec.modality is Modality.MULTIMODAL:
@@ -245,7 +243,7 @@ class EncoderBackend(DeviceModel):
         if reason := self.rejection(item, role):
             raise ItemInputError(index, reason)
         try:
-            return self.prepare(EncoderInput(_clean(item.text), item.images), role)
+            return self.prepare(cleaned(item), role)
         except ValueError as error:
             raise ItemInputError(index, str(error)) from error
 
@@ -279,6 +277,16 @@ def _visible(text: str) -> Iterator[bool]:
     return (character.isprintable() and not character.isspace() for character in text)
 
 
-def _clean(text: str) -> str:
+def input_fault(item: EncoderInput) -> str:
+    """Why no model can read the item; empty when models can."""
+    if any(image.mode != "RGB" for image in item.images):
+        return _("an image is not RGB; open images upright and in RGB first")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in item.text):
+        return _("the text holds half a character (a lone surrogate); type it again")
+    return ""
+
+
+def cleaned(item: EncoderInput) -> EncoderInput:
+    """The item as models read it."""
     # C libraries end a string at NUL: what follows it would be lost without a word.
-    return text.replace("\x00", " ")
+    return EncoderInput(item.text.replace("\x00", " "), item.images)

@@ -64,7 +64,7 @@ def load_plan(precision: str, files: ModelFiles, *, takes_nf4: bool = True) -> L
 
 
 def check_room(precision: str, files: ModelFiles, device: str, *, takes_nf4: bool = True) -> None:
-    """Raises ModelUnavailable, naming nf4 for a model that takes it, where the weights do not fit the device's free memory."""
+    """Raises ModelUnavailable where the weights do not fit the device's free memory; it names nf4 if that can help."""
     needed, free = weight_bytes(files, precision), _free_bytes(device)
     if needed + _WORKING_BYTES <= free:
         return

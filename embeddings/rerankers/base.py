@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
 from embeddings.device_model import DeviceModel
-from embeddings.encoders.base import EncoderInput, Features
+from embeddings.encoders.base import EncoderInput, Features, cleaned, input_fault
 from embeddings.encoders.errors import EncoderError, ItemInputError, ItemOutputError, OutOfMemory
 from embeddings.encoders.packing import pack
 
@@ -76,7 +76,7 @@ class RerankerBackend(DeviceModel):
 
     @abstractmethod
     def prepare(self, query: EncoderInput, document: EncoderInput) -> tuple[int, Any]:
-        """One pair -> (cost, payload). On the CPU, thread-safe. Raises ValueError with the reason."""
+        """One readable, cleaned pair -> (cost, payload). On the CPU, thread-safe. Raises ValueError with the reason."""
 
     @abstractmethod
     def judge(self, payload: Sequence[Any]) -> NDArray[np.floating[Any]]:
@@ -88,13 +88,10 @@ class RerankerBackend(DeviceModel):
         self.load_model()
 
     def preprocess(self, query: EncoderInput, documents: Sequence[EncoderInput]) -> Features:
-        """Pairs -> features. Raises ItemInputError for the first document that cannot be scored."""
-        entries = []
-        for index, document in enumerate(documents):
-            try:
-                entries.append(self.prepare(query, document))
-            except ValueError as error:
-                raise ItemInputError(index, str(error)) from error
+        """Pairs -> features. Raises ItemInputError for the first document that cannot be scored, under a query that
+        cannot be read for the first of all.
+        """
+        entries = [self._prepare_checked(index, query, document) for index, document in enumerate(documents)]
         return Features(tuple(entry[0] for entry in entries), tuple(entry[1] for entry in entries))
 
     def forward(self, features: Features) -> Scores:
@@ -119,6 +116,14 @@ class RerankerBackend(DeviceModel):
             except ItemOutputError as error:
                 raise ItemOutputError(batch[error.index], error.reason) from error
         return scores
+
+    def _prepare_checked(self, index: int, query: EncoderInput, document: EncoderInput) -> tuple[int, Any]:
+        if reason := input_fault(query) or input_fault(document):
+            raise ItemInputError(index, reason)
+        try:
+            return self.prepare(cleaned(query), cleaned(document))
+        except ValueError as error:
+            raise ItemInputError(index, str(error)) from error
 
 
 def checked_scores(scores: Scores, count: int) -> Scores:
