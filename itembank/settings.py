@@ -3,6 +3,7 @@
 `ITEMBANK_MODE=local` (the default) needs no variable at all; `production` demands its secrets and hardens the rest.
 """
 
+from decimal import Decimal
 from pathlib import Path
 
 import dj_database_url
@@ -47,6 +48,10 @@ MODELS_DIR = Path(env.str("ITEMBANK_MODELS_DIR", str(HOME_DIR / "models"))).expa
 # Who runs models for us: name=http://host:port/v1, separated by commas; their keys likewise, where they want one.
 MODEL_SERVERS: dict[str, str] = env.dict("ITEMBANK_MODEL_SERVERS", {})
 MODEL_SERVER_KEYS: dict[str, str] = env.dict("ITEMBANK_MODEL_SERVER_KEYS", {})
+# Paid models that judge similarity, in the OpenAI protocol; what may be spent on them in a day (UTC), over all jobs.
+OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", "https://api.openai.com/v1")
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
+LLM_DAILY_CAP_USD = env.decimal("ITEMBANK_LLM_DAILY_CAP_USD", Decimal(20), validate=validate.Range(min=0))
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3, validate=validate.Range(min=1))  # each file of an upload
 refuse_bad_values(env)
@@ -161,9 +166,11 @@ CELERY_TASK_QUEUES = [
 CELERY_TASK_ROUTES = {
     "embeddings.encode_query": {"queue": "gpu.query"},
     "embeddings.run_job": {"queue": "gpu.batch"},
+    "groundtruth.run_judge_job": {"queue": "llm"},
 }
 CELERY_BEAT_SCHEDULE = {
     "sweep-embedding-jobs": {"task": "embeddings.sweep", "schedule": SWEEP_SECONDS},
+    "sweep-truth": {"task": "groundtruth.sweep", "schedule": SWEEP_SECONDS},
     "sweep-uploads": {"task": "itembank.sweep_uploads", "schedule": SWEEP_SECONDS},
     # One that waits behind a long build is of no use.
     "build-vector-indexes": {"task": "embeddings.build_indexes", "schedule": 60, "options": {"expires": 60}},

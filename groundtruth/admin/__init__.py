@@ -1,0 +1,1 @@
+"""The pages of the ground truth. Importing the package registers them."""

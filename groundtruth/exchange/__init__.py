@@ -1,0 +1,1 @@
+"""Truth sets as files: ground_truth.json, TREC qrels and CSV."""
