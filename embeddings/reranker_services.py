@@ -3,6 +3,7 @@
 from typing import Any
 
 from embeddings.models import Reranker
+from embeddings.new_rows import store_new
 from embeddings.rerankers.base import RerankerSpec
 from embeddings.rerankers.presets import RERANKER_PRESETS
 from embeddings.rerankers.registry import reranker_class
@@ -25,8 +26,7 @@ def create_reranker(*, preset: str, slug: str = "", name: str = "", server: str 
     reranker_class(spec.backend)(spec)  # refuses what it cannot serve; loads nothing
     slug = slug or preset
     reranker = Reranker(slug=slug, name=name or str(chosen.name), fingerprint=spec.fingerprint(), **_columns(spec))
-    reranker.full_clean()
-    reranker.save(force_insert=True)
+    store_new(reranker)
     return reranker
 
 

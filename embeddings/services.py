@@ -18,6 +18,7 @@ from embeddings.encoders.variants import varied
 from embeddings.health import vector_health
 from embeddings.indexes import IndexState, index_state, wants_index
 from embeddings.models import Encoder, EncoderPart
+from embeddings.new_rows import store_new
 from embeddings.partitions import create_partition, drop_partition
 
 logger = logging.getLogger(__name__)
@@ -89,8 +90,7 @@ def _is_taken(slug: str) -> bool:
 def _store_encoder(spec: EncoderSpec, *, slug: str, name: str) -> Encoder:
     create_backend(spec)  # refuses what it cannot serve; loads nothing
     encoder = Encoder(slug=slug, name=name, fingerprint=spec.fingerprint(), **_columns(spec))
-    encoder.full_clean()
-    encoder.save(force_insert=True)
+    store_new(encoder)
     create_partition(encoder)
     return encoder
 
