@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from embeddings.admin.new_model_form import INPUT, SELECT, NewModelForm
 from embeddings.encoders.choices import (
     SettingError,
     checked_settings,
@@ -19,7 +19,7 @@ from embeddings.encoders.choices import (
 from embeddings.encoders.errors import EncoderError, ModelUnavailable
 from embeddings.encoders.precision import PRECISIONS
 from embeddings.encoders.presets import PRESETS, Preset
-from embeddings.models import ENCODER_SLUG, Encoder
+from embeddings.models import Encoder
 from embeddings.services import create_encoder
 
 PRECISION_WORDS = {
@@ -29,7 +29,6 @@ PRECISION_WORDS = {
     "bf16": _("bf16: 2 bytes a weight, on GPUs from Ampere (RTX 30, A100) on"),
     "nf4": _("nf4: about a third of fp16, slightly different vectors; for GPUs that fp16 does not fit"),
 }
-_INPUT = {"class": "ib-input"}
 _WIDE = {"class": "ib-input", "rows": 1}
 
 
@@ -51,18 +50,16 @@ def _text(label: Any, help_text: Any = "") -> forms.CharField:
 
 
 def _number(label: Any, help_text: Any = "") -> forms.IntegerField:
-    widget = forms.NumberInput(attrs=_INPUT)
+    widget = forms.NumberInput(attrs=INPUT)
     return forms.IntegerField(label=label, required=False, min_value=1, help_text=help_text, widget=widget)
 
 
 def _pixels(label: Any) -> PixelsField:
-    return PixelsField(
-        label=label, required=False, widget=forms.TextInput(attrs=_INPUT | {"style": "max-width: 10rem"})
-    )
+    return PixelsField(label=label, required=False, widget=forms.TextInput(attrs=INPUT | {"style": "max-width: 10rem"}))
 
 
 def _choice(label: Any, choices: list[tuple[str, Any]], help_text: Any = "") -> forms.ChoiceField:
-    widget = forms.Select(attrs={"class": "ib-select"})
+    widget = forms.Select(attrs=SELECT)
     return forms.ChoiceField(label=label, required=False, choices=choices, help_text=help_text, widget=widget)
 
 
@@ -72,19 +69,11 @@ _SETTINGS = {
 }  # fmt: skip
 
 
-class EncoderForm(forms.Form):
+class EncoderForm(NewModelForm):
     """The settings of one preset. An empty instruction is none; elsewhere empty means "as the preset has it"."""
 
-    slug = forms.CharField(
-        label=_("slug"),
-        max_length=100,
-        required=False,
-        validators=[ENCODER_SLUG],
-        help_text=_("Commands call it by this. It cannot be changed later."),
-        widget=forms.TextInput(attrs=_INPUT),
-    )
-    name = forms.CharField(label=_("name"), max_length=200, required=False, widget=forms.TextInput(attrs=_INPUT))
-    server = _choice(_("model server"), [])
+    slug_help = _("Commands call it by this. It cannot be changed later.")
+
     precision = _choice(_("precision"), [(name, PRECISION_WORDS[name]) for name in PRECISIONS])
     document_instruction = _text(_("instruction for documents"))
     query_instruction = _text(_("instruction for queries"))
@@ -97,9 +86,8 @@ class EncoderForm(forms.Form):
         super().__init__(data, initial=_initial(preset))
         self.preset = preset
         self.fields["name"].widget.attrs["placeholder"] = str(preset.name)
-        self.fields["server"].choices = [("", _("none: the worker loads the weights")), *_servers()]  # type: ignore[attr-defined]
-        for name in _SETTINGS - settings_of_form(preset):
-            del self.fields[name]
+        for name in _SETTINGS - set(settings_of(preset)):
+            self.fields.pop(name, None)
         self.fields |= dict(_weight_fields(preset))
 
     def clean_slug(self) -> str:
@@ -123,7 +111,7 @@ class EncoderForm(forms.Form):
         try:
             return create_encoder(preset=self.preset.slug, slug=slug, name=name, **self.chosen)
         except ValidationError as error:
-            self._refuse(error)
+            self.refuse(error)
         except EncoderError as error:
             self.add_error(self._concerned(error), str(error))
         return None
@@ -153,25 +141,10 @@ class EncoderForm(forms.Form):
             return "server"
         return "dimensions" if "dimensions" in self.chosen and not isinstance(error, ModelUnavailable) else None
 
-    def _refuse(self, refusal: ValidationError) -> None:
-        errors = refusal.message_dict if hasattr(refusal, "error_dict") else {"": refusal.messages}
-        for name, reasons in errors.items():
-            self.add_error(name if name in self.fields else None, list(reasons))
-
-
-def settings_of_form(preset: Preset) -> set[str]:
-    """The settings that the page shows: a server only where this machine knows one."""
-    names = set(settings_of(preset))
-    return names if settings.MODEL_SERVERS else names - {"server"}
-
-
-def _servers() -> list[tuple[str, str]]:
-    return [(name, f"{name} ({address})") for name, address in settings.MODEL_SERVERS.items()]
-
 
 def _weight_fields(preset: Preset) -> Iterator[tuple[str, forms.Field]]:
     for position, (part, weight) in enumerate(preset.parts):
-        widget = forms.NumberInput(attrs=_INPUT | {"step": "any"})
+        widget = forms.NumberInput(attrs=INPUT | {"step": "any"})
         label = _("weight of %(part)s") % {"part": PRESETS[part].name}
         yield (
             f"weight_{position}",

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -13,64 +12,45 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from embeddings.admin.new_model_form import INPUT, SELECT, NewModelForm
 from embeddings.encoders.errors import EncoderError
 from embeddings.encoders.precision import PRECISIONS
-from embeddings.models import ENCODER_SLUG, Reranker
+from embeddings.models import Reranker
 from embeddings.reranker_services import create_reranker
 from embeddings.rerankers.presets import RERANKER_PRESETS, RETRIEVE
 from itembank.admin.base import ModelAdmin
 
 SHOWN_CHARACTERS = 80
-_INPUT = {"class": "ib-input"}
-_SELECT = {"class": "ib-select"}
 
 
-class RerankerForm(forms.Form):
+class RerankerForm(NewModelForm):
     """A preset and what may differ from it. `create()` makes the row."""
+
+    slug_help = gettext_lazy("Commands call it by this. Empty: the model's.")
+    field_order = ("preset", "slug", "name", "instruction", "precision", "server")
 
     preset = forms.ChoiceField(
         label=gettext_lazy("model"), choices=[(slug, slug) for slug in RERANKER_PRESETS], widget=forms.RadioSelect
-    )
-    slug = forms.CharField(
-        label=gettext_lazy("slug"),
-        max_length=100,
-        required=False,
-        validators=[ENCODER_SLUG],
-        help_text=gettext_lazy("Commands call it by this. Empty: the model's."),
-        widget=forms.TextInput(attrs=_INPUT),
-    )
-    name = forms.CharField(
-        label=gettext_lazy("name"), max_length=200, required=False, widget=forms.TextInput(attrs=_INPUT)
     )
     instruction = forms.CharField(
         label=gettext_lazy("instruction"),
         initial=RETRIEVE,
         help_text=gettext_lazy("What makes a hit a good one. The model was trained with instructions in English."),
-        widget=forms.Textarea(attrs=_INPUT | {"rows": 2}),
+        widget=forms.Textarea(attrs=INPUT | {"rows": 2}),
     )
     precision = forms.ChoiceField(
         label=gettext_lazy("precision"),
         choices=[(name, name) for name in PRECISIONS],
         help_text=gettext_lazy("auto: what the GPU of its first use computes in"),
-        widget=forms.Select(attrs=_SELECT),
+        widget=forms.Select(attrs=SELECT),
     )
-    server = forms.ChoiceField(label=gettext_lazy("model server"), required=False, widget=forms.Select(attrs=_SELECT))
-
-    def __init__(self, data: Any = None) -> None:
-        super().__init__(data)
-        servers = [(name, f"{name} ({address})") for name, address in settings.MODEL_SERVERS.items()]
-        none = ("", _("none: the worker loads the weights"))
-        self.fields["server"].choices = [none, *servers]  # type: ignore[attr-defined]
-        if not servers:
-            del self.fields["server"]
 
     def create(self) -> Reranker | None:
         """The reranker; None where it was refused, which is then an error of the form."""
         try:
             return create_reranker(**self.cleaned_data)
         except ValidationError as error:
-            for name, reasons in error.message_dict.items():
-                self.add_error(name if name in self.fields else None, list(reasons))
+            self.refuse(error)
         except EncoderError as error:
             self.add_error(None, str(error))
         return None
