@@ -1,5 +1,7 @@
 """What models and people said of pairs, the rounds in which people say it, and the trail of every change."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -148,6 +150,23 @@ class ReviewPair(models.Model):
         return f"{self.round_id}/{self.position}"
 
 
+class ChangeQuerySet(models.QuerySet["Change"]):
+    """Refuses to change rows, as the rows themselves do; so does a trigger in the database."""
+
+    def update(self, **fields: Any) -> int:
+        raise AuditTrailError
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AuditTrailError
+
+
+class AuditTrailError(Exception):
+    """Somebody tried to change or delete what the audit trail says."""
+
+    def __init__(self) -> None:
+        super().__init__("Lines of the audit trail are never changed or deleted; add one by groundtruth.audit.record.")
+
+
 class Change(models.Model):
     """The audit trail: who changed what, when, from what to what. Rows are only ever added (groundtruth/audit.py)."""
 
@@ -164,6 +183,8 @@ class Change(models.Model):
     )
     at = models.DateTimeField(_("when"), auto_now_add=True)
 
+    objects = ChangeQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("change")
         verbose_name_plural = _("audit trail")
@@ -173,3 +194,11 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action}: {self.target}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AuditTrailError
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AuditTrailError
