@@ -52,6 +52,7 @@ MODEL_SERVER_KEYS: dict[str, str] = env.dict("ITEMBANK_MODEL_SERVER_KEYS", {})
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", "https://api.openai.com/v1")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
 LLM_DAILY_CAP_USD = env.decimal("ITEMBANK_LLM_DAILY_CAP_USD", Decimal(20), validate=validate.Range(min=0))
+LLM_TIMEOUT_SECONDS = env.int("ITEMBANK_LLM_TIMEOUT_SECONDS", 120, validate=validate.Range(min=1))  # for an answer
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3, validate=validate.Range(min=1))  # each file of an upload
 refuse_bad_values(env)
