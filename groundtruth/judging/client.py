@@ -90,9 +90,11 @@ def send(question: Question, parameters: JudgeParameters, *, entry_id: UUID) -> 
 
 def provider() -> "OpenAI":
     """The client of the settings' provider, which never sends a request twice. Raises JudgeError without a key."""
-    if not settings.OPENAI_API_KEY:
-        raise JudgeError(_("OPENAI_API_KEY is not set. Set it for the llm worker and start the worker again."))
-    return _client(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY, float(settings.LLM_TIMEOUT_SECONDS))
+    key = settings.OPENAI_API_KEY.strip()
+    # One that no header can carry would fail on its way, where it looks like a request that was sent.
+    if not (key and key.isascii() and key.isprintable()):
+        raise JudgeError(_("OPENAI_API_KEY is not set, or is no key. Set it for the llm worker and start it again."))
+    return _client(settings.OPENAI_BASE_URL, key, float(settings.LLM_TIMEOUT_SECONDS))
 
 
 @lru_cache(maxsize=4)

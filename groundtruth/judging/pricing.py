@@ -65,8 +65,8 @@ def maximum_cost(question: Question, price: ModelPrice, parameters: JudgeParamet
 
 def charge(price: ModelPrice, input_tokens: int, output_tokens: int, batch: bool) -> Decimal:
     """Dollars for the tokens, rounded up to the ledger's smallest sum. Discounts for cached input are left out."""
-    usd = (input_tokens * price.input_usd + output_tokens * price.output_usd) / MILLION
-    share = price.batch_share if batch else Decimal(1)
+    usd: Decimal = (input_tokens * price.input_usd + output_tokens * price.output_usd) / MILLION
+    share: Decimal = price.batch_share if batch else Decimal(1)
     return (usd * share).quantize(CENT_MILLIONTH, ROUND_UP)
 
 

@@ -68,7 +68,7 @@ class Question:
         return [{"role": "system", "content": self.system}, {"role": "user", "content": self.content}]
 
     def schema(self) -> dict[str, Any]:
-        """The strict schema of the answer. Reasons come before scores: a model reasons in the order in which it writes."""
+        """The strict schema of the answer. Reasons come before scores: what is written first guides the rest."""
         return LISTWISE_SCHEMA if self.kind == Prompt.Kind.LISTWISE else PAIRWISE_SCHEMA
 
 
