@@ -73,5 +73,7 @@ class RunSettings:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "RunSettings":
         known = {each.name for each in fields(cls)}
-        values = {name: value for name, value in stored.items() if name in known}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in known
+        }
+        return cls(**values)
