@@ -1,0 +1,71 @@
+"""Several rankings made into one: by normalised scores with weights, or by ranks alone. Pure functions.
+
+Sources: min-max normalisation and convex combination as in Bruch et al., "An Analysis of Fusion Functions for Hybrid
+Retrieval" (2023); reciprocal rank fusion as in Cormack, Clarke and Buettcher (2009).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RRF_CONSTANT = 60  # of the paper: what first places weigh against many middling ones
+
+Places = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Candidates of one signal, best first. `places` (n,) name the items such that at equal scores a smaller place
+    comes first, as the order of item codes wants it; `scores` (n,) fall.
+    """
+
+    places: Places
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """`scores` (n,) fall, ties by place. `shares` (signals, n) is what each signal gave; they add up to the scores."""
+
+    places: Places
+    scores: Scores
+    shares: NDArray[np.float64]
+
+
+def weighted(rankings: Sequence[Ranking], weights: Sequence[float]) -> Fused:
+    """The weighted mean of the scores, each ranking's brought to 0..1 by its lowest and highest candidate.
+
+    What a ranking does not hold gets 0 from it, as its last candidate does. Raises ValueError where weights and
+    rankings do not match or no weight is above 0.
+    """
+    if len(weights) != len(rankings) or min(weights, default=-1) < 0 or not sum(weights):
+        raise ValueError("one weight from 0 up for each ranking, not all 0")
+    return _fused(
+        rankings, [weight / sum(weights) * _unit(each.scores) for each, weight in zip(rankings, weights, strict=True)]
+    )
+
+
+def reciprocal_rank(rankings: Sequence[Ranking]) -> Fused:
+    """The sum of 1 / (60 + rank) over the rankings that hold the item."""
+    return _fused(rankings, [1 / (RRF_CONSTANT + np.arange(1, len(each.places) + 1)) for each in rankings])
+
+
+def _unit(scores: Scores) -> Scores:
+    """Equal scores are all 1: each of them is the best there is."""
+    if not len(scores):
+        return scores
+    spread = scores.max() - scores.min()
+    return (scores - scores.min()) / spread if spread else np.ones_like(scores)
+
+
+def _fused(rankings: Sequence[Ranking], given: Sequence[Scores]) -> Fused:
+    places = np.unique(np.concatenate([each.places for each in rankings]))
+    shares = np.zeros((len(rankings), len(places)))
+    for row, (each, share) in enumerate(zip(rankings, given, strict=True)):
+        shares[row, np.searchsorted(places, each.places)] = share
+    scores = shares.sum(axis=0)
+    order = np.lexsort((places, -scores))
+    return Fused(places[order], scores[order], shares[:, order])
