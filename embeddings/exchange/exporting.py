@@ -8,24 +8,19 @@ from zipfile import ZipFile
 import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
-from psycopg import Cursor, sql
+from psycopg import sql
 
 from embeddings.exchange.npz import CHUNK_BYTES, new_archive, write_array
 from embeddings.exchange.progress import Report, Stage, silent
 from embeddings.models import Encoder
 from embeddings.partitions import partition_name
+from embeddings.stored_vectors import stored_vectors
 from itembank.models import HASH_LENGTH
 
 WITH_VECTORS = """
 SELECT item.code, item.id, vector.content_hash
 FROM {table} vector JOIN itembank_item item ON item.id = vector.item_id
 """
-THEIR_VECTORS = """
-SELECT halfvec_send(vector.embedding)
-FROM unnest(%b::bigint[]) WITH ORDINALITY AS wanted (item_id, place)
-JOIN {table} vector ON vector.item_id = wanted.item_id ORDER BY wanted.place
-"""
-HALFVEC_HEADER = 4  # bytes before the numbers
 
 
 class NothingToExport(Exception):  # noqa: N818 - a decision, not a fault
@@ -56,7 +51,7 @@ def _write(archive: ZipFile, encoder: Encoder, rows: Sequence[tuple[str, int, st
     write_array(archive, "fingerprint", f"<U{HASH_LENGTH}", (), [np.array(encoder.fingerprint)])
     write_array(archive, "ids", f"<U{width}", (count,), _texts([code for code, _id, _hash in rows]))
     write_array(archive, "content_hashes", f"<U{HASH_LENGTH}", (count,), _texts([row[2] for row in rows]))
-    vectors = _stored_vectors(encoder, [item_id for _code, item_id, _hash in rows], report)
+    vectors = _reported(encoder, [item_id for _code, item_id, _hash in rows], report)
     write_array(archive, "embeddings", "<f2", (count, encoder.dimensions), vectors)
 
 
@@ -71,16 +66,12 @@ def _texts(values: Sequence[str], step: int = 4096) -> Iterator[NDArray[Any]]:
     return (np.array(values[first : first + step]) for first in range(0, len(values), step))
 
 
-def _stored_vectors(encoder: Encoder, item_ids: Sequence[int], report: Report) -> Iterator[NDArray[Any]]:
-    step = max(1, CHUNK_BYTES // (2 * encoder.dimensions))
-    statement = _on_partition(THEIR_VECTORS, encoder)
-    with Cursor(connection.connection) as cursor:  # Django's own binds and reads text
-        for first in range(0, len(item_ids), step):
-            wanted = list(item_ids[first : first + step])
-            cursor.execute(statement, [wanted], binary=True)
-            numbers = b"".join(row[0][HALFVEC_HEADER:] for row in cursor)
-            yield np.frombuffer(numbers, ">f2").reshape(len(wanted), encoder.dimensions)
-            report(Stage.WRITE, first + len(wanted), len(item_ids))
+def _reported(encoder: Encoder, item_ids: Sequence[int], report: Report) -> Iterator[NDArray[Any]]:
+    written = 0
+    for found, vectors in stored_vectors(encoder, item_ids, chunk_bytes=CHUNK_BYTES):
+        yield vectors
+        written += len(found)
+        report(Stage.WRITE, written, len(item_ids))
 
 
 def _on_partition(statement: str, encoder: Encoder) -> str:
