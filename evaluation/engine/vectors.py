@@ -47,7 +47,7 @@ def sides(encoder: Encoder, query_view: str) -> tuple[Encoder, Encoder]:
     Of a concatenation, text or image alone is asked in the part that sees it. Of a space of text and images in one, by
     the encoder that gives the same model the text or the images alone. Raises EvaluationError where there is none.
     """
-    if query_view == "item" or encoder.modality == query_view:
+    if query_view in {"item", encoder.modality}:
         return encoder, encoder
     parts = [each.part for each in encoder.parts.select_related("part") if each.part.modality == query_view]
     if len(parts) == 1:
@@ -57,8 +57,8 @@ def sides(encoder: Encoder, query_view: str) -> tuple[Encoder, Encoder]:
     if encoder.modality != Modality.MULTIMODAL or encoder.backend == "concat" or alone is None:
         raise EvaluationError(
             _(
-                "The encoder %(encoder)s has no stored vectors of the %(view)s of items alone. Embed the items with the "
-                "encoder of the same model for that (such as qwen3-vl-2b-text-mean beside qwen3-vl-2b-mm-mean)."
+                "The encoder %(encoder)s has no stored vectors of the %(view)s of items alone. Embed the items with "
+                "the encoder of the same model for that (such as qwen3-vl-2b-text-mean beside qwen3-vl-2b-mm-mean)."
             )
             % {"encoder": encoder.slug, "view": _("text") if query_view == "text" else _("image")}
         )
