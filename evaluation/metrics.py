@@ -83,7 +83,7 @@ def parse(name: str, minimum_relevance: int = 1) -> "Measure":
     if not 1 <= minimum_relevance <= MOST_RELEVANT:
         raise ValueError(f"The relevance threshold is {minimum_relevance}; it must be from 1 to {MOST_RELEVANT}.")
     measure, cutoff = split(name)
-    made = getattr(ir_measures, measure)
+    made: Measure = getattr(ir_measures, measure)
     if measure not in {"nDCG", "Judged"}:
         made = made(rel=minimum_relevance)
     return made @ cutoff if cutoff else made
