@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, FieldTextFilter
 
-__all__ = ["ChoicesDropdownFilter", "FieldTextFilter", "value_filter"]
+__all__ = ["ChoicesDropdownFilter", "DropdownFilter", "FieldTextFilter", "value_filter"]
 
 
 def options_of(request: HttpRequest) -> FilterOptions:

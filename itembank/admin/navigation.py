@@ -26,6 +26,25 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "embeddings.view_embeddingjob",
         ),
     ]  # fmt: skip
+    judging = [
+        _entry(
+            request, _("Judge jobs"), "gavel", "admin:groundtruth_judgejob_changelist",
+            "groundtruth.view_judgejob", "groundtruth.add_judgejob", "groundtruth.can_spend",
+        ),
+        _entry(request, _("Prompts"), "chat", "admin:groundtruth_prompt_changelist", "groundtruth.view_prompt"),
+        _entry(
+            request, _("Prices of models"), "sell", "admin:groundtruth_modelprice_changelist",
+            "groundtruth.view_modelprice", "groundtruth.can_spend",
+        ),
+        _entry(
+            request, _("Ledger"), "receipt_long", "admin:groundtruth_ledgerentry_changelist",
+            "groundtruth.view_ledgerentry",
+        ),
+        _entry(
+            request, _("Spending by day"), "payments", "admin:groundtruth_spendday_changelist",
+            "groundtruth.view_spendday",
+        ),
+    ]  # fmt: skip
     people = [
         _entry(request, _("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
         _entry(request, _("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
@@ -33,10 +52,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {"title": "", "items": work},
         {"title": _("Embeddings"), "items": engines},
+        {"title": _("Ground truth"), "items": judging},
         {"title": _("Accounts"), "items": people},
     ]
 
 
-def _entry(request: HttpRequest, title: str, icon: str, view: str, permission: str = "") -> dict[str, Any]:
-    allowed = not permission or request.user.has_perm(permission)
+def _entry(request: HttpRequest, title: str, icon: str, view: str, *permissions: str) -> dict[str, Any]:
+    """A line for who has any of the permissions; for everybody where none is named."""
+    allowed = not permissions or any(map(request.user.has_perm, permissions))
     return {"title": title, "icon": icon, "link": reverse(view), "permission": lambda _request: allowed}

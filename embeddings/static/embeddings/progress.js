@@ -14,6 +14,7 @@
     set(root, "finished", answer.finished);
     set(root, "rate", answer.rate);
     set(root, "left", answer.left);
+    for (const [name, value] of Object.entries(answer.figures || {})) set(document, name, value);
     for (const part of answer.parts) {
       const bar = root.querySelector(`.ib-bar > .${part.look}`);
       if (bar) bar.style.width = `${part.percent}%`;
