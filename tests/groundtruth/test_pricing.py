@@ -44,8 +44,8 @@ def test_a_batch_costs_its_share() -> None:
 
 
 def test_what_the_ledger_cannot_hold_is_rounded_up() -> None:
-    # 0.15 x 1 token / 1,000,000 / 2 = 0.000000075
-    assert charge(MINI, 1, 0, batch=True) == Decimal("0.00000008")
+    # 0.15 x 3 tokens / 1,000,000 / 2 = 0.000000225
+    assert charge(MINI, 3, 0, batch=True) == Decimal("0.00000023")
 
 
 # ---- pictures
@@ -90,8 +90,8 @@ def test_a_list_is_expected_to_take_three_tokens_in_ten_bytes_and_to_name_half()
     cost = expected_cost(asked, GPT_4O, JudgeParameters(), batch=False)
 
     assert cost.input_tokens == -(-asked.text_bytes * 3 // 10)
-    assert cost.output_tokens == 60 + 5 * 60
-    assert cost.usd == charge(GPT_4O, cost.input_tokens, 360, batch=False)
+    assert cost.output_tokens == 20 + 5 * 60
+    assert cost.usd == charge(GPT_4O, cost.input_tokens, 320, batch=False)
 
 
 def test_at_most_each_byte_is_a_token_and_the_answer_has_its_full_length() -> None:

@@ -1,5 +1,6 @@
 """What a model is asked about items, and when two questions are the same."""
 
+import hashlib
 import io
 import json
 from base64 import b64decode
@@ -17,7 +18,7 @@ from PIL import Image
 from groundtruth.judging.client import request_body
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.judging.pictures import fitted
-from groundtruth.judging.questions import DATA_NOTICE, Question, build_question
+from groundtruth.judging.questions import DATA_NOTICE, FORM, Question, build_question
 from groundtruth.models import ModelPrice, Prompt, TruthPair
 from itembank.models import Item
 from itembank.services import save_item
@@ -214,6 +215,20 @@ def test_whole_numbers_are_the_same_parameters_with_and_without_a_point() -> Non
     pairs, prompt = make_pairs(), make_prompt()
 
     assert ask(pairs, prompt, temperature=0).hash == ask(pairs, prompt, temperature=0.0).hash
+
+
+def test_another_way_of_asking_goes_with_another_form() -> None:
+    """Where this fails: raise FORM, or answers to what was asked before pass for answers to what is asked now."""
+    items = [make_item(text=text, choices=["①"]) for text in ("가", "나", "다")]
+    asked: list[Any] = []
+    for prompt in (make_prompt(instructions="Judge."), make_prompt("pairwise", instructions="Judge.")):
+        pairs = make_pairs(*items) if prompt.kind == "listwise" else make_pairs(*items[:2])
+        question = ask(pairs, prompt)
+        asked += [question.messages(), question.schema()]
+
+    digest = hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+
+    assert (FORM, digest) == (1, "8042971e2cb498f920c5122a998e7a2fd69a5d3f2c57435549f5ef3b1a0ccabd")
 
 
 # ---- the request
