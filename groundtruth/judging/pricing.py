@@ -19,8 +19,8 @@ SQUARE, SHORTEST, TILE = 2_048, 768, 512
 
 # What the provider adds to a request: roles, separators, the frame of the schema; and to each picture.
 REQUEST_TOKENS, PICTURE_TOKENS = 100, 16
-# Measured with the tokeniser of gpt-4o: lists of items as JSON take 0.28-0.30 tokens a byte (0.33 with many formulas), the
-# first prompts 0.26-0.28; an entry with a reason of one sentence is 47 tokens, the scores of a pair are 51.
+# Measured with the tokeniser of gpt-4o: lists of items as JSON take 0.28-0.30 tokens a byte (0.33 with many formulas),
+# the first prompts 0.26-0.28; an entry with a reason of one sentence is 47 tokens, the scores of a pair are 51.
 TOKENS_PER_BYTE = 0.3
 ANSWER_TOKENS, ENTRY_TOKENS = 20, 60
 
