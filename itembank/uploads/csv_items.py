@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 
 def read_csv(stream: BinaryIO, limits: Limits) -> Iterator[RawRow]:
+    """The rows below the header, by the number that a spreadsheet gives them; closes the stream."""
+    rows = numbered_cells(stream)
+    header = parse_header(next(rows, (1, []))[1], limits)
+    for number, cells in rows:
+        row = header.row(number, cells)
+        if row:
+            yield row
+
+
+def numbered_cells(stream: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """The rows as a spreadsheet numbers them: the header is row 1, a cell with line breaks is still one row.
 
     Reads the stream twice (first for its encoding), so it must be seekable; closes it.
@@ -28,12 +38,7 @@ def read_csv(stream: BinaryIO, limits: Limits) -> Iterator[RawRow]:
     encoding = _encoding(stream)
     stream.seek(0)
     with io.TextIOWrapper(stream, encoding, newline="") as lines:
-        rows = _numbered(lines)
-        header = parse_header(next(rows, (1, []))[1], limits)
-        for number, cells in rows:
-            row = header.row(number, cells)
-            if row:
-                yield row
+        yield from _numbered(lines)
 
 
 def _numbered(lines: io.TextIOWrapper) -> Iterator[tuple[int, list[str]]]:

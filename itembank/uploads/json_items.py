@@ -1,4 +1,4 @@
-"""JSON: ``{"items": [...]}`` or a bare list, read item by item."""
+"""JSON: ``{"items": [...]}`` or a bare list, read item by item. Other lists of objects are read the same way."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _NUMBER_TAIL = re.compile(r"[0-9.eE+-]*")
 _SHOWN_CHARACTERS = 2000
 
 
-def read_json(stream: BinaryIO, limits: Limits) -> Iterator[RawRow]:
+def read_json(stream: BinaryIO, limits: Limits, key: str = "items") -> Iterator[RawRow]:
     """The rows by place in the list, from 1. Holds one item and one block of the file at a time.
 
     A fault inside an item is an error of its row; where the text stops being JSON, the file is refused. Keys next
-    to ``items`` are passed over.
+    to ``key`` are passed over. Messages speak of items: who reads another list replaces them by their codes.
     """
     text = _Text(stream, limits)
-    yield from _elements(text) if text.peek() == "[" else _document(text)
+    yield from _elements(text) if text.peek() == "[" else _document(text, key)
     if text.peek():
         text.refuse("Extra data")
 
 
-def _document(text: _Text) -> Iterator[RawRow]:
+def _document(text: _Text, wanted: str) -> Iterator[RawRow]:
     seen: set[str] = set()
     text.expect("{")
     while text.peek() != "}":
         key = _new_key(text, seen)
         text.expect(":")
-        if key == "items":
+        if key == wanted:
             yield from _elements(text)
         else:
             text.skip_value()
@@ -51,7 +51,7 @@ def _document(text: _Text) -> Iterator[RawRow]:
             if text.peek() == "}":
                 text.refuse("Trailing comma")
     text.expect("}")
-    if "items" not in seen:
+    if wanted not in seen:
         message = _('The file has no list “items”. Write {"items": [ … ]}, or name it .jsonl if each line is an item.')
         raise refused("items-missing", message)
 
