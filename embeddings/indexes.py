@@ -15,13 +15,13 @@ from psycopg import sql
 
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.partitions import partition_name
+from itembank.alone import Work, alone_on
 
 logger = logging.getLogger(__name__)
 
 HALFVEC_INDEX_MAX_DIMENSIONS = 4000
 INDEX_MIN_ROWS = 20_000  # below, comparing with every vector is as fast and finds all
 HNSW_LINKS, HNSW_BUILD_CANDIDATES = 16, 64
-BUILD_LOCK = 0x1DE  # first key of the advisory locks that keep two builds of one index apart
 MEGABYTE = 1024 * 1024
 BUILD_MEMORY_LIMIT = 2048 * MEGABYTE
 
@@ -87,7 +87,7 @@ def build_index(encoder: Encoder) -> IndexState:
     """
     if connection.in_atomic_block:
         raise RuntimeError("An index cannot be built inside a transaction; call build_index outside of atomic().")
-    with _only_builder(encoder) as alone:
+    with alone_on(Work.INDEX, encoder.pk) as alone:
         if not alone:
             return IndexState.BUILDING
         state = index_state(encoder)
@@ -125,19 +125,6 @@ def _create(encoder: Encoder) -> None:
     with _build_memory():
         _execute(statement)
     _execute(sql.SQL("ANALYZE {table}").format(table=sql.Identifier(partition_name(encoder))))
-
-
-@contextmanager
-def _only_builder(encoder: Encoder) -> Iterator[bool]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [BUILD_LOCK, encoder.pk])
-        alone = bool(cursor.fetchone()[0])
-    try:
-        yield alone
-    finally:
-        if alone:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [BUILD_LOCK, encoder.pk])
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from psycopg import sql
 from embeddings.encoders.precision import AUTO
 from embeddings.exchange.npz import Archive, BadArchive, wrong
 from embeddings.exchange.progress import Report, Stage, silent
-from embeddings.indexes import BUILD_LOCK, IndexState, index_name, index_state, wants_index
+from embeddings.indexes import IndexState, index_name, index_state, wants_index
 from embeddings.models import Embedding, EmbeddingJob, Encoder
 from embeddings.partitions import load_vectors, partition_name
 from embeddings.selectors import items_for
+from itembank.alone import Work
 from itembank.models import HASH_LENGTH, Item
 
 HALF_MAX = 65_504
@@ -246,7 +247,7 @@ def _keep_others_out(encoder: Encoder) -> None:
     Encoder.objects.select_for_update(no_key=True).get(pk=encoder.pk)
     _running_job(encoder)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [BUILD_LOCK, encoder.pk])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [Work.INDEX, encoder.pk])
         if not cursor.fetchone()[0]:
             raise ImportRefused(_("The index of this encoder is being built. Import again once it is ready."))
 

@@ -7,15 +7,16 @@ reached. A pass that is killed therefore leaves whole chunks, and goes on behind
 import gc
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from itembank.alone import Work, alone_on
 from itembank.models import UploadBatch, UploadRow
 from itembank.uploads.drafts import UploadError
 from itembank.uploads.opening import open_upload
@@ -28,7 +29,6 @@ from .preview import keep_rejected, keep_sample, refused_row
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5  # of workers that died over the same chunk
-LOCKS = 0x1B07  # the first key of our advisory locks; the second is the batch
 COUNTS = ("new_count", "changed_count", "unchanged_count", "rejected_count")
 
 State = UploadBatch.State
@@ -51,7 +51,7 @@ def import_upload(batch_id: int, *, progress: Progress | None = None) -> None:
 
 
 def _run(batch_id: int, state: State, step: Step, *, then: State, progress: Progress | None) -> None:
-    with _alone_on(batch_id) as alone:
+    with alone_on(Work.UPLOAD, batch_id) as alone:
         batch = _claimed(batch_id, state) if alone else None
         if batch is None:
             return
@@ -65,20 +65,6 @@ def _run(batch_id: int, state: State, step: Step, *, then: State, progress: Prog
             except Exception as error:
                 logger.exception("upload %s failed", batch_id)
                 _fail(batch, _unexpected(error))
-
-
-@contextmanager
-def _alone_on(batch_id: int) -> Iterator[bool]:
-    """Whether this process may work on the batch. PostgreSQL frees the lock of a process that dies."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCKS, batch_id])
-        alone = bool(cursor.fetchone()[0])
-    try:
-        yield alone
-    finally:
-        if alone:
-            with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCKS, batch_id])
 
 
 @contextmanager

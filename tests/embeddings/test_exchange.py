@@ -26,9 +26,10 @@ from embeddings.exchange import (
     npz,
 )
 from embeddings.exchange.npz import Archive, BadArchive, new_archive, write_array
-from embeddings.indexes import BUILD_LOCK, IndexState, build_index, index_state
+from embeddings.indexes import IndexState, build_index, index_state
 from embeddings.models import Embedding, EmbeddingJob, Encoder
 from embeddings.selectors import coverage
+from itembank.alone import Work
 from itembank.models import Item
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
@@ -314,7 +315,7 @@ def test_an_index_that_is_being_built_is_waited_for(
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [BUILD_LOCK, space.pk])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [Work.INDEX, space.pk])
         with pytest.raises(ImportRefused, match="index of this encoder is being built"):
             load(arrays)
     finally:

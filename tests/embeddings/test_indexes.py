@@ -10,6 +10,7 @@ from embeddings.models import EmbeddingJob, Encoder
 from embeddings.search.dense import Route, choose_route
 from embeddings.search.types import Filters
 from embeddings.tasks import build_indexes
+from itembank.alone import Work, alone_on
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
 
@@ -105,7 +106,7 @@ def test_a_second_builder_steps_back() -> None:
         states.append(build_index(space))
         connection.close()
 
-    with indexes._only_builder(space):
+    with alone_on(Work.INDEX, space.pk):
         other = threading.Thread(target=build_elsewhere)
         other.start()
         other.join()

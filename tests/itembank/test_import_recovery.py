@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from itembank.alone import Work
 from itembank.benchmarks.imports import write_items
 from itembank.dispatch import confirm_upload
 from itembank.embedded import EmbeddedServices
@@ -85,11 +86,11 @@ def test_a_doubled_message_does_nothing() -> None:
 def test_a_second_worker_leaves_the_upload_to_the_first(embedded_services: EmbeddedServices) -> None:
     batch = make_upload(jsonl(item("A-1")))
     with psycopg.connect(database_of_test(embedded_services), autocommit=True) as first:
-        first.execute("SELECT pg_advisory_lock(%s, %s)", [passes.LOCKS, batch.pk])
+        first.execute("SELECT pg_advisory_lock(%s, %s)", [Work.UPLOAD, batch.pk])
         passes.check_upload(batch.pk)
         batch.refresh_from_db()
         assert (batch.state, batch.attempts) == (State.CHECKING, 0)
-        first.execute("SELECT pg_advisory_unlock(%s, %s)", [passes.LOCKS, batch.pk])
+        first.execute("SELECT pg_advisory_unlock(%s, %s)", [Work.UPLOAD, batch.pk])
     passes.check_upload(batch.pk)
     batch.refresh_from_db()
     assert batch.state == State.READY
@@ -208,5 +209,5 @@ def fresh(batch: UploadBatch) -> UploadBatch:
 
 def sessions_of_workers() -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [passes.LOCKS])
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [Work.UPLOAD])
         return int(cursor.fetchone()[0])
