@@ -7,7 +7,7 @@ test's process, so it survives the death of any worker.
 import json
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -262,5 +262,5 @@ def _handler(server: JudgeServer) -> type[BaseHTTPRequestHandler]:
 
 def asked_twice(asked: Sequence[Asked]) -> set[str]:
     """The questions that were asked more than once."""
-    said = [each.text for each in asked]
-    return {each for each in said if said.count(each) > 1}
+    said = Counter(each.text for each in asked)
+    return {text for text, times in said.items() if times > 1}
