@@ -7,6 +7,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from groundtruth import worker
+from groundtruth.build_tasks import sweep_builds
 from groundtruth.judging.jobs import ended_jobs, finish_job, ready_jobs
 from groundtruth.judging.recovery import recover
 
@@ -29,6 +30,7 @@ def sweep() -> None:
         finish_job(job_id)
     for job in ready_jobs():
         ring(job.pk)
+    sweep_builds()
 
 
 def ring(job_id: int) -> None:
