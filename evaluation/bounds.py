@@ -46,27 +46,39 @@ def bounds(
 
     Queries without a relevant item stay left out, though one of their unjudged items might bring them in.
     """
-    wanted = [name for name in names if split(name).measure != "Judged"]
-    now = per_query(judged, ranked, wanted, minimum_relevance)
+    cutoffs = {name: _k(name, depth) for name in names if split(name).measure != "Judged"}
+    now = per_query(judged, ranked, list(cutoffs), minimum_relevance)
     counted = {query: judged[query] for query in now.queries}
-    found = {}
-    for name in wanted:
-        k = split(name).cutoff or depth
-        low, high = _range(name, counted, ranked, now, minimum_relevance=minimum_relevance, k=k)
-        found[name] = Bounds(low, high, len(unjudged(counted, ranked, k)))
-    return found
+    found: dict[str, Bounds] = {}
+    for k in sorted(set(cutoffs.values())):
+        here = [name for name in cutoffs if cutoffs[name] == k]
+        open_pairs = len(unjudged(counted, ranked, k))
+        highest = _highest(here, counted, ranked, minimum_relevance, k)
+        for name in here:
+            if name in highest.values:
+                low, high = now.mean(name), highest.mean(name)
+            else:
+                low, high = _searched(name, counted, ranked, minimum_relevance, k)
+            found[name] = Bounds(low, high, open_pairs)
+    return {name: found[name] for name in cutoffs}
 
 
-def _range(
-    name: str, judged: Judged, ranked: Ranked, now: PerQuery, *, minimum_relevance: int, k: int
-) -> tuple[float, float]:
-    if split(name).measure in {"nDCG", "AP"}:
-        pairs = [_of_query(name, judged[query], ranked.get(query, ()), k, minimum_relevance) for query in now.queries]
-        low, high = np.array(pairs).reshape(-1, 2).mean(axis=0) if pairs else (np.nan, np.nan)
-        return float(low), float(high)
-    # All else can only rise with each item that turns out relevant.
+def _k(name: str, depth: int) -> int:
+    return split(name).cutoff or depth
+
+
+def _highest(names: Sequence[str], judged: Judged, ranked: Ranked, minimum_relevance: int, k: int) -> PerQuery:
+    """Metrics that can only rise with each item that turns out relevant: now is their lowest, this their highest."""
     best = {query: _all_relevant(labels, ranked.get(query, ())[:k]) for query, labels in judged.items()}
-    return now.mean(name), per_query(best, ranked, [name], minimum_relevance).mean(name)
+    rising = [name for name in names if split(name).measure not in {"nDCG", "AP"}]
+    return per_query(best, ranked, rising, minimum_relevance)
+
+
+def _searched(name: str, judged: Judged, ranked: Ranked, minimum_relevance: int, k: int) -> tuple[float, float]:
+    """nDCG and AP fall too where an item low in the ranking turns out relevant: a better order had it above."""
+    pairs = [_of_query(name, labels, ranked.get(query, ()), k, minimum_relevance) for query, labels in judged.items()]
+    low, high = np.array(pairs).reshape(-1, 2).mean(axis=0) if pairs else (np.nan, np.nan)
+    return float(low), float(high)
 
 
 def _all_relevant(labels: Mapping[str, int], items: Sequence[str]) -> dict[str, int]:

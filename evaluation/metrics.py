@@ -114,7 +114,8 @@ def per_query(judged: Judged, ranked: Ranked, names: Sequence[str] = METRICS, mi
     queries = tuple(sorted(query for query, labels in judged.items() if _has_relevant(labels, minimum_relevance)))
     left_out = tuple(sorted(set(judged).difference(queries)))
     values = {name: np.zeros(len(queries)) for name in measures.values()}
-    scores = {query: by_rank(query, ranked[query]) for query in queries if ranked.get(query)}
+    depth = _depth(names)
+    scores = {query: by_rank(query, ranked[query], depth) for query in queries if ranked.get(query)}
     if measures and scores:
         import ir_measures
 
@@ -125,12 +126,20 @@ def per_query(judged: Judged, ranked: Ranked, names: Sequence[str] = METRICS, mi
     return PerQuery(queries, values, left_out)
 
 
-def by_rank(query: str, items: Sequence[str]) -> dict[str, float]:
-    """Strictly falling scores. Libraries order equal scores by rules of their own: given none, they have no say."""
-    scores = {item: float(len(items) - rank) for rank, item in enumerate(items)}
-    if len(scores) != len(items):
+def by_rank(query: str, items: Sequence[str], depth: int | None = None) -> dict[str, float]:
+    """Strictly falling scores of the first `depth`: libraries order equal scores by rules of their own; here are none.
+
+    Raises ValueError for a ranking that names an item twice.
+    """
+    if len(set(items)) != len(items):
         raise ValueError(f"The ranking of query {query!r} names an item twice.")
-    return scores
+    return {item: float(len(items) - rank) for rank, item in enumerate(items[:depth])}
+
+
+def _depth(names: Sequence[str]) -> int | None:
+    """How far down a ranking these metrics look; None: to its end."""
+    cutoffs = [split(name).cutoff for name in names]
+    return None if None in cutoffs else max((each for each in cutoffs if each), default=None)
 
 
 def _has_relevant(labels: Mapping[str, int], minimum_relevance: int) -> bool:
