@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from groundtruth.judging import ledger
 from groundtruth.judging.answers import Reading, Verdict, read_answer

@@ -47,11 +47,13 @@ def _recover(pk: int) -> bool:
     question = locked.select_related("job__prompt").first()
     if question is None:
         return False
-    if question.state == State.LEASED:
+    leased = question.state == State.LEASED
+    if leased:
         JudgeQuestion.objects.filter(pk=pk).update(**waiting())
-    for entry in LedgerEntry.objects.filter(question=question, state__in=ledger.OPEN, batch=None):
+    entries = list(LedgerEntry.objects.filter(question=question, state__in=ledger.OPEN, batch=None))
+    for entry in entries:
         _close(entry, question)
-    return True
+    return leased or bool(entries)
 
 
 def _close(entry: LedgerEntry, question: JudgeQuestion) -> None:

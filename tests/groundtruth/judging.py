@@ -12,6 +12,7 @@ from groundtruth.judging.run import work_on
 from groundtruth.models import JudgeJob, JudgeQuestion, LedgerEntry, SpendDay
 from tests.factories import make_item
 from tests.groundtruth.factories import make_judge_job, make_pair, make_query, make_truth_set
+from tests.groundtruth.judge_server import Asked
 
 
 def running_job(questions: int = 1, *, pairs: int = 2, texts: list[str] | None = None, **fields: Any) -> JudgeJob:
@@ -38,6 +39,16 @@ def work(job: JudgeJob, seconds: float = 20) -> JudgeJob:
     work_on(job.pk, time.monotonic() + seconds, threading.Event())
     job.refresh_from_db()
     return job
+
+
+def meanwhile(do: Callable[[], object]) -> Callable[[Asked], None]:
+    """Do it while the question is with the provider, on a connection of its own."""
+
+    def arrived(_asked: Asked) -> None:
+        do()
+        connections.close_all()
+
+    return arrived
 
 
 def at_once(count: int, do: Callable[[int], Any]) -> list[Any]:
