@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from embeddings.models import Embedding, Encoder
 from embeddings.search import search
-from embeddings.search.dense import asked_span
+from embeddings.search.dense import spans_of
+from embeddings.search.exact import ExactSearch
 from embeddings.search.types import Filters, SearchError, SearchRequest
 from embeddings.selectors import items_for
 from embeddings.stored_vectors import stored_vectors
@@ -191,27 +192,15 @@ def _by_vectors_of(
     """Among the items of a selection: their vectors are compared here. The codes are in their order."""
     chunks = list(stored_vectors(encoder, list(codes)))
     ids = np.concatenate([found for found, _vectors in chunks])
-    vectors = np.concatenate([vectors for _found, vectors in chunks]).astype(np.float32)
+    vectors = np.concatenate([vectors for _found, vectors in chunks])
     places = {pk: place for place, pk in enumerate(ids.tolist())}
+    own = np.array([places[query] for query in query_ids if query in places], np.int64)
+    search_all = ExactSearch(vectors, np.arange(len(ids)), spans_of(encoder))
+    found = search_all.nearest(vectors[own], own, depth=top)
     for query_id in query_ids:
         step()
-        if query_id not in places:
-            yield NOBODY
-            continue
-        span = asked_span(encoder, vectors[places[query_id]])
-        compared = vectors[:, span.start : span.start + span.size] if span else vectors
-        yield _nearest(ids, compared, places[query_id], top)
-
-
-def _nearest(ids: NDArray[np.int64], vectors: NDArray[np.float32], query: int, top: int) -> Ranked:
-    """By cosine with the row `query`; rows that are zero are left out."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    scores = vectors @ vectors[query] / np.maximum(lengths * lengths[query], np.finfo(np.float32).tiny)
-    scores = np.round(scores.astype(np.float64), tfidf.SCORE_DIGITS)
-    others = np.flatnonzero(lengths)
-    others = others[others != query]
-    best = others[np.lexsort((others, -scores[others]))[:top]]
-    return Ranked(ids[best], scores[best])
+        ranking = next(found) if query_id in places else None
+        yield Ranked(ids[ranking.places], ranking.scores) if ranking else NOBODY
 
 
 def _check_vectors(encoder: Encoder, items: QuerySet[Item]) -> None:

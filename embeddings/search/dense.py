@@ -77,16 +77,20 @@ class NearestQuery:
         return {**_values(self.filters), "query": HalfVector(compared), "k": self.k, "without": self.without or 0}
 
 
-def asked_span(encoder: Encoder, vector: Vector) -> Span | None:
+def spans_of(encoder: Encoder) -> tuple[Span, ...]:
+    """The parts of a concatenation, in their order; none of another encoder."""
+    sizes = list(encoder.parts.values_list("part__dimensions", flat=True)) if encoder.backend == "concat" else []
+    return tuple(Span(sum(sizes[:position]), size) for position, size in enumerate(sizes))
+
+
+def asked_span(spans: Sequence[Span], vector: NDArray[np.floating[Any]]) -> Span | None:
     """The part of a concatenation that the query has, or None where it has all of them.
 
     What a query lacks says nothing about an item: left in, the empty part would rank each item that has it last
     (docs/decisions/0003).
     """
-    sizes = list(encoder.parts.values_list("part__dimensions", flat=True)) if encoder.backend == "concat" else []
-    starts = [sum(sizes[:position]) for position in range(len(sizes))]
-    asked = [Span(start, size) for start, size in zip(starts, sizes, strict=True) if vector[start:][:size].any()]
-    return asked[0] if len(asked) == 1 and len(sizes) > 1 else None
+    asked = [span for span in spans if vector[span.start :][: span.size].any()]
+    return asked[0] if len(asked) == 1 and len(spans) > 1 else None
 
 
 def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from django.utils.translation import gettext as _
 
 from embeddings.models import Encoder
-from embeddings.search.dense import NearestQuery, Neighbour, Vector, asked_span, has_vectors, nearest, stored_vector
+from embeddings.search.dense import (
+    NearestQuery,
+    Neighbour,
+    Vector,
+    asked_span,
+    has_vectors,
+    nearest,
+    spans_of,
+    stored_vector,
+)
 from embeddings.search.notes import notes_on
 from embeddings.search.queries import EncodeQuery, encode_on_worker, query_content, query_vector
 from embeddings.search.types import Hit, SearchError, SearchRequest, SearchResponse
@@ -28,7 +37,7 @@ def search(request: SearchRequest, *, encode: EncodeQuery = encode_on_worker) ->
         with _timed(timings, "encode"):
             vector, item, query_notes = _query(encoder, request, encode)
         with _timed(timings, "search"):
-            span = asked_span(encoder, vector)
+            span = asked_span(spans_of(encoder), vector)
             query = NearestQuery(vector=vector, filters=request.filters, k=request.k, without=item, span=span)
             neighbours, route = nearest(encoder, query, exact=request.exact)
         notes = (*query_notes, *notes_on(encoder, request.filters, neighbours))

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from embeddings.encoders.base import Modality
 from embeddings.models import Encoder
+from embeddings.search.exact import Matrix, Places
 from embeddings.stored_vectors import stored_vectors
 from evaluation.engine.corpus import Corpus
-from evaluation.engine.dense import Matrix, Places
 from evaluation.run_settings import EvaluationError
 
 # What must be equal for two encoders' vectors to be of one space: the same model, asked the same.

@@ -6,7 +6,7 @@ import pytest
 from embeddings.encoders.concat import concatenate
 from embeddings.models import Encoder, EncoderPart
 from embeddings.search import Filters, SearchRequest, search
-from embeddings.search.dense import NearestQuery, Route, asked_span, nearest
+from embeddings.search.dense import NearestQuery, Route, asked_span, nearest, spans_of
 from tests.embeddings.spaces import Vectors, clustered, fill, make_items, make_space
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def space(text: Vectors, figures: Vectors) -> Encoder:
 def ask(space: Encoder, vector: Vectors, *, k: int = 20) -> tuple[list[int], Route]:
     """Positions of the items found, and the route."""
     first = space.embeddings.order_by("item_id").values_list("item_id", flat=True)[0]
-    query = NearestQuery(vector=vector, filters=Filters(), k=k, span=asked_span(space, vector))
+    query = NearestQuery(vector=vector, filters=Filters(), k=k, span=asked_span(spans_of(space), vector))
     found, route = nearest(space, query)
     return [each.item_id - first for each in found], route
 
@@ -58,11 +58,11 @@ def test_an_image_query_finds_items_with_a_figure_only(space: Encoder, figures: 
 
 
 def test_a_query_with_both_is_compared_as_a_whole(space: Encoder, text: Vectors, figures: Vectors) -> None:
-    assert asked_span(space, concatenate([text[5:6], figures[5:6]], [1, 1])[0]) is None
+    assert asked_span(spans_of(space), concatenate([text[5:6], figures[5:6]], [1, 1])[0]) is None
 
 
 def test_a_space_that_is_no_concatenation_is_compared_as_a_whole() -> None:
-    assert asked_span(make_space(4), np.array([1, 0, 0, 0], np.float32)) is None
+    assert asked_span(spans_of(make_space(4)), np.array([1, 0, 0, 0], np.float32)) is None
 
 
 def test_part_of_a_space_is_compared_exactly_since_the_index_is_on_the_whole(space: Encoder, text: Vectors) -> None:

@@ -1,10 +1,12 @@
 """The nearest of a corpus by exact cosine, for many queries at once, in blocks of bounded memory."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.search.dense import Span, asked_span
 from embeddings.search.fusion import Ranking
 
 BLOCK_QUERIES = 256
@@ -19,12 +21,16 @@ NOTHING = Ranking(np.empty(0, np.int64), np.empty(0, np.float64))
 class ExactSearch:
     """Over `vectors` (n, d), those of the items at `places` (n,), which rise. Zero rows have no direction: no one
     finds them.
+
+    `spans` are the parts of a concatenation (dense.spans_of): a query that has only one of them is compared in that
+    one, as in every search.
     """
 
-    def __init__(self, vectors: Matrix, places: Places) -> None:
+    def __init__(self, vectors: Matrix, places: Places, spans: Sequence[Span] = ()) -> None:
         lengths = _lengths(vectors)
         self._vectors, self._lengths, self._kept = vectors, lengths, np.flatnonzero(lengths)
-        self._places = places
+        self._places, self._spans = places, spans
+        self._parts: dict[Span, ExactSearch] = {}
 
     def nearest(self, queries: Matrix, own: Places, *, depth: int) -> Iterator[Ranking]:
         """For each of `queries` (q, d) the `depth` items with the highest cosine, ties by place.
@@ -33,7 +39,25 @@ class ExactSearch:
         """
         for start in range(0, len(queries), BLOCK_QUERIES):
             asked = slice(start, start + BLOCK_QUERIES)
-            yield from self._block(queries[asked], own[asked], depth)
+            yield from self._by_spans(queries[asked], own[asked], depth)
+
+    def _by_spans(self, queries: Matrix, own: Places, depth: int) -> list[Ranking]:
+        found = [NOTHING] * len(queries)
+        by_span: defaultdict[Span | None, list[int]] = defaultdict(list)
+        for number, query in enumerate(queries):
+            by_span[asked_span(self._spans, query)].append(number)
+        for span, numbers in by_span.items():
+            search = self._part(span) if span else self
+            compared = queries[numbers][:, span.start :][:, : span.size] if span else queries[numbers]
+            for number, ranking in zip(numbers, search._block(compared, own[numbers], depth), strict=True):
+                found[number] = ranking
+        return found
+
+    def _part(self, span: Span) -> "ExactSearch":
+        if span not in self._parts:
+            vectors = np.ascontiguousarray(self._vectors[:, span.start :][:, : span.size])
+            self._parts[span] = ExactSearch(vectors, self._places)
+        return self._parts[span]
 
     def _block(self, queries: Matrix, own: Places, depth: int) -> Iterator[Ranking]:
         norms = _lengths(queries)

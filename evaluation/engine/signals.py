@@ -1,0 +1,93 @@
+"""What ranks the items of a run: the signals of its method, asked for a block of queries at once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from embeddings.models import Encoder
+from embeddings.search.dense import spans_of
+from embeddings.search.exact import ExactSearch
+from embeddings.search.fusion import Ranking, reciprocal_rank, weighted
+from embeddings.search.lexical import Bm25
+from evaluation.engine.corpus import Corpus
+from evaluation.engine.vectors import corpus_vectors, query_vectors, sides
+from evaluation.run_settings import EvaluationError, RunSettings
+from itembank.canonical import embedding_text
+from itembank.models import Item
+from itembank.terms import terms_of
+
+FUSED_DEPTH = 200  # of each signal before fusion, where the run keeps fewer
+
+
+class Signal(ABC):
+    """One way to rank the corpus."""
+
+    @abstractmethod
+    def rank(self, item_ids: Sequence[int], *, depth: int) -> list[Ranking]:
+        """For each query item the best `depth` places of the corpus, its own left out."""
+
+
+class DenseSignal(Signal):
+    """By the cosine of stored vectors."""
+
+    def __init__(self, encoder: Encoder, corpus: Corpus, query_view: str) -> None:
+        searched, self._asking = sides(encoder, query_view)
+        self._corpus = corpus
+        self._search = ExactSearch(*corpus_vectors(searched, corpus), spans_of(searched))
+
+    def rank(self, item_ids: Sequence[int], *, depth: int) -> list[Ranking]:
+        own = self._corpus.places(np.array(item_ids, np.int64))
+        return list(self._search.nearest(query_vectors(self._asking, item_ids), own, depth=depth))
+
+
+class LexicalSignal(Signal):
+    """By BM25 over the terms of text and choices."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._index = Bm25(terms_of(_texts(corpus.ids.tolist())))
+
+    def rank(self, item_ids: Sequence[int], *, depth: int) -> list[Ranking]:
+        own = self._corpus.places(np.array(item_ids, np.int64))
+        return list(self._index.best(list(terms_of(_texts(item_ids))), own, depth=depth))
+
+
+class Method:
+    """The signals of the run's method and how they become one ranking."""
+
+    def __init__(self, settings: RunSettings, corpus: Corpus) -> None:
+        if settings.query_view == "image" and settings.method in {"lexical", "hybrid", "rrf"}:
+            raise EvaluationError(_("Images alone cannot be asked by words. Use a dense method."))
+        self._settings = settings
+        slugs = {encoder.slug: encoder for encoder in Encoder.objects.filter(slug__in=settings.encoders)}
+        self._signals: list[Signal] = [
+            DenseSignal(slugs[slug], corpus, settings.query_view) for slug in settings.encoders
+        ]
+        if settings.method in {"lexical", "hybrid", "rrf"}:
+            self._signals.append(LexicalSignal(corpus))
+
+    def rank(self, item_ids: Sequence[int]) -> list[Ranking]:
+        """For each query item its ranking, as deep as the run asks."""
+        depth = self._settings.depth
+        if len(self._signals) == 1:
+            return self._signals[0].rank(item_ids, depth=depth)
+        asked = [signal.rank(item_ids, depth=max(depth, FUSED_DEPTH)) for signal in self._signals]
+        return [self._fused(rankings, depth) for rankings in zip(*asked, strict=True)]
+
+    def _fused(self, rankings: Sequence[Ranking], depth: int) -> Ranking:
+        fused = reciprocal_rank(rankings) if self._settings.method == "rrf" else weighted(rankings, self._weights())
+        return Ranking(fused.places[:depth], fused.scores[:depth])
+
+    def _weights(self) -> Sequence[float]:
+        if self._settings.method == "hybrid":
+            return (self._settings.alpha, 1 - self._settings.alpha)
+        return self._settings.weights or (1.0,) * len(self._signals)
+
+
+def _texts(item_ids: Sequence[int]) -> list[str]:
+    """What lexical search reads of the items, in their order."""
+    rows = Item.objects.filter(pk__in=item_ids).values_list("pk", "text", "choices")
+    found = {pk: embedding_text(text=text, choices=choices) for pk, text, choices in rows}
+    return [found.get(pk, "") for pk in item_ids]
