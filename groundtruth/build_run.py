@@ -7,7 +7,6 @@ meanwhile is small: 176,443 items with 5 neighbours each take some 100 MB beside
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 from django.db.models import F
@@ -18,11 +17,11 @@ from groundtruth.builds import BuildPlan, Method, drawn_items, sources_of
 from groundtruth.candidates import TFIDF, Ranked, Row, corpus_of, rank, united, write_pairs
 from groundtruth.models import TruthQuery, TruthSet
 from groundtruth.set_services import SetError, lock_for_writing
+from itembank.alone import Work, alone_on
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3  # of workers that died over the same build
-LOCKS = 0x1B08  # the first key of our advisory locks; the second is the set
 BEAT_SECONDS = 2
 
 State = TruthSet.State
@@ -40,7 +39,7 @@ def run_build(set_id: int, *, progress: Progress | None = None) -> None:
     Safe to call at any time from anywhere: where the set is in another state or another process works on it, nothing
     happens.
     """
-    with _alone_on(set_id) as alone:
+    with alone_on(Work.TRUTH_BUILD, set_id) as alone:
         truth_set = _claimed(set_id) if alone else None
         if truth_set is None:
             return
@@ -60,20 +59,6 @@ def run_build(set_id: int, *, progress: Progress | None = None) -> None:
             logger.exception("the build of %s failed", truth_set)
             message = _("The build broke off (%(kind)s). The server's log tells more.")
             _fail(truth_set, message % {"kind": type(error).__name__})
-
-
-@contextmanager
-def _alone_on(set_id: int) -> Iterator[bool]:
-    """Whether this process may work on the set. PostgreSQL frees the lock of a process that dies."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCKS, set_id])
-        alone = bool(cursor.fetchone()[0])
-    try:
-        yield alone
-    finally:
-        if alone:
-            with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCKS, set_id])
 
 
 def _claimed(set_id: int) -> TruthSet | None:

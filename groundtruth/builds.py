@@ -25,9 +25,9 @@ BUILT = (Method.TFIDF, Method.LLM_TEXT, Method.LLM_IMAGES)
 """The methods that are built here; a hybrid is combined from other sets, a manual one entered."""
 
 DEFAULT_TOP = 5
-# Measured on neighbours of 200 queries each. Korean word problems: from a cosine of .6, 84% are of the query's template;
-# between .4 and .6, three in four are of its template or equation; between .2 and .4, more than half have something in
-# common. Sample items: all above .4 are of the query's family; between .2 and .4, six in seven share its unit.
+# Measured on neighbours of 200 queries each. Korean word problems: from a cosine of .6, 84% are of the template of the
+# query; between .4 and .6, three in four are of its template or equation; between .2 and .4, more than half have
+# something in common. Sample items: all above .4 are of one family; between .2 and .4, six in seven are of one unit.
 DEFAULT_THRESHOLDS = (0.6, 0.4, 0.2)
 
 

@@ -167,7 +167,7 @@ def _by_terms(
     for row in asked:
         step()
         best = next(islice(found, 1)) if row >= 0 else None
-        yield Ranked(ids[best.others], best.scores) if best else NOBODY
+        yield Ranked(ids[best.places], best.scores) if best else NOBODY
 
 
 def _by_search(

@@ -4,30 +4,22 @@ Rows are items in the order of their codes. What is stored and multiplied is spa
 rows, only the best are kept. Imports of scipy and sparse_dot_topn stay inside: the web process needs neither.
 """
 
-import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.search.fusion import Ranking
+from embeddings.search.sparse import best_products
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-BLOCK_ROWS = 1024
 SCORE_DIGITS = 5  # of a cosine in single precision; beyond, equal scores differ by the order they were summed in
-SPARE = 16  # so many more than asked are kept, among which codes decide between equal scores
-
-
-class Neighbours(NamedTuple):
-    """The best of one row: row numbers and cosines, by (score descending, row ascending)."""
-
-    row: int
-    others: NDArray[np.int64]
-    scores: NDArray[np.float64]
 
 
 def fit(documents: Iterable[Sequence[str]]) -> "csr_matrix":
@@ -54,13 +46,12 @@ def fit(documents: Iterable[Sequence[str]]) -> "csr_matrix":
 
 
 def neighbours(
-    matrix: "csr_matrix", *, top: int, min_score: float, rows: Sequence[int] | None = None, block: int = BLOCK_ROWS
-) -> Iterator[Neighbours]:
+    matrix: "csr_matrix", *, top: int, min_score: float, rows: Sequence[int] | None = None
+) -> Iterator[Ranking]:
     """Of each row (all by default) the `top` others with the highest cosine, at least `min_score` and above 0."""
     asked = np.arange(matrix.shape[0]) if rows is None else np.asarray(rows, np.int64)
     transposed = matrix.T.tocsr()
-    for start in range(0, len(asked), block):
-        yield from _block(matrix, transposed, asked[start : start + block], top, min_score)
+    return best_products(matrix[asked], transposed, asked, top=top, digits=SCORE_DIGITS, min_score=min_score)
 
 
 def _with_pairs(document: Sequence[str]) -> Iterator[str]:
@@ -82,40 +73,3 @@ def _unit(weights: NDArray[np.float32], begins: NDArray[np.int64]) -> NDArray[np
     lengths = np.sqrt(squares[begins[1:]] - squares[begins[:-1]])
     unit: NDArray[np.float32] = (weights / np.repeat(lengths, sizes)).astype(np.float32)
     return unit
-
-
-def _block(
-    matrix: "csr_matrix", transposed: "csr_matrix", rows: NDArray[np.int64], top: int, min_score: float
-) -> Iterator[Neighbours]:
-    from sparse_dot_topn import sp_matmul_topn
-
-    kept = top + 1 + SPARE  # one for the row itself
-    threshold = max(0.0, min_score - 0.5 * 10**-SCORE_DIGITS)
-    best = sp_matmul_topn(matrix[rows], transposed, kept, threshold=threshold, n_threads=_cores())
-    for place, row in enumerate(rows.tolist()):
-        span = slice(best.indptr[place], best.indptr[place + 1])
-        others, scores = best.indices[span], best.data[span]
-        if len(others) == kept and _cut_through_ties(scores, top):
-            product = matrix[row] @ transposed
-            others, scores = product.indices, product.data
-        yield _ordered(row, others, scores, top, min_score)
-
-
-def _cut_through_ties(scores: NDArray[np.float32], top: int) -> bool:
-    """Whether a row that was left out may have the score of one that counts."""
-    rounded = np.sort(np.round(scores, SCORE_DIGITS))[::-1]
-    return bool(rounded[-1] >= rounded[top])
-
-
-def _ordered(
-    row: int, others: NDArray[np.int32], scores: NDArray[np.float32], top: int, min_score: float
-) -> Neighbours:
-    rounded = np.round(scores.astype(np.float64), SCORE_DIGITS)
-    wanted = (others != row) & (rounded >= min_score) & (rounded > 0)
-    kept, scored = others[wanted].astype(np.int64), rounded[wanted]
-    order = np.lexsort((kept, -scored))[:top]
-    return Neighbours(row, kept[order], scored[order])
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -24,6 +24,7 @@ from groundtruth.build_tasks import sweep_builds
 from groundtruth.builds import BuildError, BuildPlan, build_again, cancel_build, create_build, silent_builds
 from groundtruth.models import TruthSet
 from groundtruth.set_services import SetError
+from itembank.alone import Work
 from itembank.models import Item
 from tests.embeddings.spaces import fill, make_space
 from tests.factories import make_image, make_item
@@ -329,7 +330,7 @@ def test_two_processes_do_not_build_the_same_set() -> None:
     make_bank()
     truth_set = create_build(name="words", plan=TFIDF)
     with other_session() as other:
-        other.execute("SELECT pg_advisory_lock(%s, %s)", [build_run.LOCKS, truth_set.pk])
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [Work.TRUTH_BUILD, truth_set.pk])
         run_build(truth_set.pk)
         truth_set.refresh_from_db()
         assert (truth_set.state, truth_set.attempts) == (State.BUILDING, 0)

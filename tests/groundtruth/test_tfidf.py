@@ -1,20 +1,24 @@
 """TF-IDF and its neighbours: arithmetic done by hand, and a comparison with every pair."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
+from embeddings.search import sparse
 from groundtruth import tfidf
 from groundtruth.tfidf import fit, neighbours
 
 
 def found(documents: list[list[str]], **options: object) -> dict[int, list[tuple[int, float]]]:
     matrix = fit(documents)
-    asked = {"top": 5, "min_score": 0.0} | options
+    asked: dict[str, Any] = {"top": 5, "min_score": 0.0} | options
+    rows = asked.get("rows", range(len(documents)))
+    best = neighbours(matrix, **asked)
     return {
-        each.row: list(zip(each.others.tolist(), each.scores.tolist(), strict=True))
-        for each in neighbours(matrix, **asked)  # type: ignore[arg-type]
+        row: list(zip(each.places.tolist(), each.scores.tolist(), strict=True))
+        for row, each in zip(rows, best, strict=True)
     }
 
 
@@ -61,15 +65,16 @@ def test_a_document_without_terms_has_no_neighbours() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000])
-def test_blocks_find_what_a_comparison_of_all_pairs_finds(block: int) -> None:
+def test_blocks_find_what_a_comparison_of_all_pairs_finds(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(sparse, "BLOCK_ROWS", block)
     random = np.random.default_rng(3)
     documents = [[f"t{n}" for n in random.zipf(1.6, size=12) if n < 50] for _ in range(150)]
     matrix = fit(documents)
     every = np.round((matrix @ matrix.T).toarray().astype(np.float64), tfidf.SCORE_DIGITS)
     np.fill_diagonal(every, -1)
-    for each in neighbours(matrix, top=5, min_score=0.1, block=block):
-        order = np.lexsort((np.arange(150), -every[each.row]))[:5]
-        assert each.others.tolist() == [row for row in order.tolist() if every[each.row][row] >= 0.1]
+    for products, each in zip(every, neighbours(matrix, top=5, min_score=0.1), strict=True):
+        order = np.lexsort((np.arange(150), -products))[:5]
+        assert each.places.tolist() == [row for row in order.tolist() if products[row] >= 0.1]
 
 
 def test_only_the_rows_asked_for_are_compared() -> None:
