@@ -83,7 +83,8 @@ def test_each_view_takes_its_permission(client: Client, review_round: ReviewRoun
 @pytest.mark.parametrize("view", ["review", "judge", "undo", "reveal", "change", "control/close"])
 def test_visitors_are_asked_to_sign_in(client: Client, review_round: ReviewRound, view: str) -> None:
     send = client.get if view in {"review", "change"} else client.post
-    response = send(_at(review_round, view), {"pair": _first(review_round), "answer": "3"})
+    values: dict[str, int | str] = {"pair": _first(review_round), "answer": "3"}
+    response = send(_at(review_round, view), values)
     assert response.status_code == 302
     assert "/login/" in response["Location"]
 

@@ -118,7 +118,7 @@
       throw Object.assign(new Error(), { said: response.status < 500 ? words.signedOut : words.offline });
     }
     const answer = await response.json();
-    if (!response.ok) throw Object.assign(new Error(), { said: answer.error || words.refused, refused: true });
+    if (!response.ok || answer.error) throw Object.assign(new Error(), { said: answer.error || words.refused, refused: true });
     return answer;
   }
 
@@ -275,8 +275,8 @@
   });
 
   // A page that was left with something unsent: its pairs were judged, whatever the server still thinks.
-  if (current() && said.has(current().dataset.pair)) advance();
   for (let at = ahead.length - 1; at >= 0; at -= 1) if (said.has(ahead[at].dataset.pair)) ahead.splice(at, 1);
+  if (current() && said.has(current().dataset.pair)) advance();
   undoing = queue.some((entry) => entry.kind === "undo");
   load();
   keep();
