@@ -5,6 +5,7 @@ Seeing, reviewing, spending and freezing are separate permissions. No role touch
 
 from typing import Any
 
+from django.apps import apps as installed
 from django.apps.registry import Apps
 from django.contrib.auth.models import Group, Permission
 
@@ -76,8 +77,11 @@ ROLES: dict[str, frozenset[str]] = {
 }
 
 
-def make_missing_roles(*, using: str, apps: Apps, **_signal: Any) -> None:
-    """After each migrate: the roles that are not there. A bank migrated in part gets them with its last migration."""
+def make_missing_roles(*, using: str, apps: Apps = installed, **_signal: Any) -> None:
+    """After each migrate, and each flush (which names no `apps`): the roles that are not there.
+
+    A bank migrated in part gets them with its last migration.
+    """
     try:
         apps.get_model("auth", "Group")
         apps.get_model("auth", "Permission")
