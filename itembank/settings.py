@@ -172,6 +172,7 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE = {
     "sweep-embedding-jobs": {"task": "embeddings.sweep", "schedule": SWEEP_SECONDS},
     "sweep-truth": {"task": "groundtruth.sweep", "schedule": SWEEP_SECONDS},
+    "sweep-evaluations": {"task": "evaluation.sweep", "schedule": SWEEP_SECONDS},
     "sweep-uploads": {"task": "itembank.sweep_uploads", "schedule": SWEEP_SECONDS},
     # One that waits behind a long build is of no use.
     "build-vector-indexes": {"task": "embeddings.build_indexes", "schedule": 60, "options": {"expires": 60}},

@@ -1,0 +1,48 @@
+"""The second stage of a run: the best of each ranking read once more, together with the query, by a reranker.
+
+Runs where the GPU slot is: in a gpu worker, or in a command that owns the slot.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from embeddings.models import Reranker
+from embeddings.reranker_services import settle_reranker
+from embeddings.search.fusion import Ranking
+from embeddings.search.rerank import rerank
+from embeddings.search.types import MAX_K, Hit
+from evaluation.engine.corpus import Corpus
+from evaluation.run_settings import RunSettings
+from itembank.models import Item
+
+
+class Reranking:
+    """Of one run; the reranker's precision is settled when it is made."""
+
+    def __init__(self, settings: RunSettings, corpus: Corpus) -> None:
+        self._settings, self._corpus = settings, corpus
+        self._spec = settle_reranker(Reranker.objects.get(slug=settings.reranker)).spec()
+
+    def rerank(self, query_items: Sequence[int], rankings: Sequence[Ranking]) -> list[Ranking]:
+        """The rankings in their new order. Scores are the reranker's for what it judged, the first stage's otherwise:
+        they do not fall throughout; the order is what counts.
+        """
+        return [self._one(item, ranking) for item, ranking in zip(query_items, rankings, strict=True)]
+
+    def _one(self, query_item: int, ranking: Ranking) -> Ranking:
+        top = min(self._settings.rerank_top, MAX_K)
+        hits = self._hits(Ranking(ranking.places[:top], ranking.scores[:top]))
+        found = rerank(query_item, hits, reranker=self._spec, top_n=top, threshold=self._settings.rerank_threshold)
+        order = [each.hit.rank - 1 for each in found]
+        judged = [each.hit.score if each.score is None else each.score for each in found]
+        places = np.concatenate([ranking.places[order], ranking.places[top:]])
+        return Ranking(places, np.concatenate([np.array(judged, np.float64), ranking.scores[top:]]))
+
+    def _hits(self, ranking: Ranking) -> list[Hit]:
+        ids = self._corpus.ids[ranking.places].tolist()
+        codes = dict(Item.objects.filter(pk__in=ids).values_list("pk", "code"))
+        return [
+            Hit(rank, pk, codes[pk], score, {})
+            for rank, (pk, score) in enumerate(zip(ids, ranking.scores.tolist(), strict=True), start=1)
+        ]
