@@ -1,0 +1,93 @@
+"""Scenarios ready to run side by side: what is asked, of what, by which method, with and without a reranker."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from evaluation.models import EvaluationRun
+from evaluation.run_services import create_run, same_run
+from evaluation.run_settings import EvaluationError, RunSettings
+from groundtruth.models import TruthSet
+
+ALPHAS = tuple(step / 10 for step in range(11))
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Which of an item is asked (`query_view`), and which items are searched (`corpus`)."""
+
+    key: str
+    title: Promise
+    query_view: str
+    corpus: str
+
+
+SCENARIOS = (
+    Scenario("text-text", _("Text → text items"), "text", "text-only"),
+    Scenario("text-image", _("Text → items with images"), "text", "with-images"),
+    Scenario("image-image", _("Image → items with images"), "image", "with-images"),
+    Scenario("both-both", _("Text and image → all items"), "item", "all"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Runs over every combination of truths, encoders and scenarios; `base` has what they share.
+
+    `rerankers` may hold "", for without. `alphas` add hybrids, `lexical` adds BM25 alone.
+    """
+
+    truth_sets: Sequence[TruthSet]
+    encoders: Sequence[str]
+    scenarios: Sequence[Scenario] = SCENARIOS
+    rerankers: Sequence[str] = ("",)
+    alphas: Sequence[float] = ()
+    lexical: bool = False
+    base: RunSettings
+
+    def settings(self) -> Iterator[RunSettings]:
+        """Of each run on one truth, in the order of a table's rows."""
+        for scenario, reranker in product(self.scenarios, self.rerankers):
+            shared: dict[str, Any] = {
+                "query_view": scenario.query_view,
+                "corpus": scenario.corpus,
+                "reranker": reranker,
+            }
+            for encoder in self.encoders:
+                yield replace(self.base, method="dense", encoders=(encoder,), **shared)
+                if scenario.query_view != "image":
+                    for alpha in self.alphas:
+                        yield replace(self.base, method="hybrid", encoders=(encoder,), alpha=alpha, **shared)
+            if self.lexical and scenario.query_view != "image":
+                yield replace(self.base, method="lexical", encoders=(), **shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A combination that cannot be run, and why (translated)."""
+
+    truth_set: TruthSet
+    settings: RunSettings
+    reason: str
+
+
+def create_matrix(matrix: Matrix, *, name: str, user: User | None = None) -> tuple[list[EvaluationRun], list[Skipped]]:
+    """Waiting runs, and completed ones that have the same rankings already; what cannot be asked is skipped aloud."""
+    runs: list[EvaluationRun] = []
+    skipped: list[Skipped] = []
+    for truth_set, settings in product(matrix.truth_sets, list(matrix.settings())):
+        try:
+            run = create_run(truth_set=truth_set, settings=settings, matrix=name, user=user)
+        except EvaluationError as error:
+            skipped.append(Skipped(truth_set, settings, str(error)))
+            continue
+        if before := same_run(run):
+            run.delete()
+            run = before
+        runs.append(run)
+    return runs, skipped
