@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
@@ -12,21 +10,22 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
-from django.utils.translation import override
 
 from groundtruth import build_run
+from groundtruth.build_dispatch import start_build
 from groundtruth.build_run import run_build
 from groundtruth.build_tasks import sweep_builds
 from groundtruth.builds import BuildError, BuildPlan, build_again, cancel_build, create_build, silent_builds
 from groundtruth.models import TruthSet
 from groundtruth.set_services import SetError
 from itembank.alone import Work
+from itembank.embedded import EmbeddedServices
 from itembank.models import Item
-from tests.embeddings.spaces import fill, make_space
+from itembank.processes import running_worker
+from tests.embeddings.spaces import fill, make_items, make_space
 from tests.factories import make_image, make_item
 from tests.groundtruth.factories import make_pair, make_query, make_truth_set
 from tests.waiting import wait_until
@@ -294,36 +293,32 @@ def test_a_build_over_which_workers_die_is_given_up(eager_heart: None) -> None:
     assert (truth_set.state, truth_set.error) == (State.FAILED, "The worker died 3 times over this build.")
 
 
-def test_the_sweeper_rings_for_silent_builds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_builds_are_those_without_a_sign_of_life() -> None:
     long_ago = timezone.now() - timedelta(hours=1)
     silent = make_truth_set(method="tfidf", state="building", heartbeat_at=long_ago)
     make_truth_set(method="tfidf", state="building", heartbeat_at=timezone.now())
     make_truth_set(method="hybrid", state="building", heartbeat_at=long_ago)
     make_truth_set(method="tfidf", state="ready", heartbeat_at=long_ago)
     assert list(silent_builds(seconds=30)) == [silent]
-    sweep_builds()  # with or without a broker
 
 
+@pytest.mark.fault
 @pytest.mark.django_db(transaction=True)
-def test_a_killed_build_is_done_by_the_next_process(eager_heart: None) -> None:
-    """The lock and everything half done go with the process."""
-    make_bank()
-    truth_set = create_build(name="words", plan=TFIDF)
-    script = (
-        "import django, os, signal, sys; django.setup()\n"
-        "from groundtruth import build_run; build_run.BEAT_SECONDS = 0\n"
-        "def die(done, total):\n"
-        "    if done > 5: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"build_run.run_build({truth_set.pk}, progress=die)"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", script], cwd=settings.BASE_DIR, env=worker_environment(), check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    wait_until(lambda: not _locked(truth_set.pk), seconds=10)
-    run_build(truth_set.pk)
-    truth_set.refresh_from_db()
-    assert (truth_set.state, truth_set.attempts, truth_set.queries.count()) == (State.READY, 0, 5)
+def test_a_build_whose_worker_is_killed_is_done_by_the_next(embedded_services: EmbeddedServices, settings: Any) -> None:
+    settings.SWEEP_SECONDS = 0
+    make_items(6000)
+    with cpu_worker(embedded_services) as process:
+        truth_set = start_build(name="words", plan=TFIDF)
+        wait_until(lambda: fresh(truth_set).done > 0)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    wait_until(lambda: not _locked(truth_set.pk))
+    killed = fresh(truth_set)
+    assert (killed.state, killed.queries.count()) == (State.BUILDING, 0)
+    with cpu_worker(embedded_services):
+        sweep_builds()
+        wait_until(lambda: fresh(truth_set).state != State.BUILDING, seconds=120)
+    assert (fresh(truth_set).state, truth_set.queries.count()) == (State.READY, 6000)
 
 
 def test_two_processes_do_not_build_the_same_set() -> None:
@@ -336,10 +331,13 @@ def test_two_processes_do_not_build_the_same_set() -> None:
         assert (truth_set.state, truth_set.attempts) == (State.BUILDING, 0)
 
 
-def worker_environment() -> dict[str, str]:
-    database = connection.settings_dict
-    url = "postgresql://{USER}@/{NAME}?host={HOST}&port={PORT}".format(**database)
-    return os.environ | {"DJANGO_SETTINGS_MODULE": "itembank.settings", "DATABASE_URL": url}
+def cpu_worker(services: EmbeddedServices) -> Any:
+    database = f"{services.database_url.rpartition('/')[0]}/{connection.settings_dict['NAME']}"
+    return running_worker("cpu", {"DATABASE_URL": database, "CELERY_BROKER_URL": services.broker_url})
+
+
+def fresh(truth_set: TruthSet) -> TruthSet:
+    return TruthSet.objects.get(pk=truth_set.pk)
 
 
 def _locked(set_id: int) -> bool:
@@ -360,12 +358,6 @@ def test_the_command_builds_and_counts() -> None:
     told = command("--method", "tfidf", "--name", "words")
     assert "“words v1”" in told and "5 queries" in told
     assert "3 Very similar" in told
-
-
-def test_the_command_speaks_korean() -> None:
-    make_bank()
-    with override("ko"):
-        assert "5" in command("--method", "tfidf", "--name", "words")
 
 
 def test_the_command_says_that_a_judge_must_be_asked() -> None:
