@@ -60,10 +60,10 @@ class Matrix:
             }
             for encoder in self.encoders:
                 yield replace(self.base, method="dense", encoders=(encoder,), **shared)
-                if scenario.query_view != "image":
+                if view != "image":
                     for alpha in self.alphas:
                         yield replace(self.base, method="hybrid", encoders=(encoder,), alpha=alpha, **shared)
-            if self.lexical and scenario.query_view != "image":
+            if self.lexical and view != "image":
                 yield replace(self.base, method="lexical", encoders=(), **shared)
 
 

@@ -20,6 +20,7 @@ from groundtruth.combine import Combination
 from groundtruth.hybrid import combine_sets
 from groundtruth.models import Relevance, TruthSet
 from groundtruth.scope import DEFAULT_QUOTAS, parse_quotas
+from groundtruth.selectors import named_set
 from groundtruth.set_services import SetError
 
 Method, Scope = TruthSet.Method, TruthSet.Scope
@@ -102,22 +103,6 @@ def plan_of(options: dict[str, Any]) -> BuildPlan:
         take_all=options["take_all"],
         candidates=tuple(options["candidates"]),
     )
-
-
-def named_set(name: str) -> TruthSet:
-    """By id, by "name v2", or the last version of a name. Raises SetError."""
-    for candidate in TruthSet.objects.filter(name=name).order_by("-version")[:1]:
-        return candidate
-    base, separator, version = name.rpartition(" v")
-    found = TruthSet.objects.none()
-    if separator and version.isascii() and version.isdigit():
-        found = TruthSet.objects.filter(name=base, version=int(version[:9]))
-    elif name.isascii() and name.isdigit():
-        found = TruthSet.objects.filter(pk=int(name[:18]))
-    truth_set = found.first()
-    if truth_set is None:
-        raise SetError(_("There is no truth set “%(name)s”.") % {"name": name})
-    return truth_set
 
 
 def report(truth_set: TruthSet) -> str:

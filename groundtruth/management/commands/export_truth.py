@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 
 from groundtruth.exchange import FORMATS, NotForQrels, export_queries, export_truth
 from groundtruth.management.commands.import_truth import chosen_format
-from groundtruth.models import TruthSet
+from groundtruth.selectors import named_set
+from groundtruth.set_services import SetError
 
 
 class Command(BaseCommand):
@@ -28,25 +29,15 @@ class Command(BaseCommand):
         parser.add_argument("--queries", type=Path, metavar="CSV", help=_("Which item each query of a qrels is about."))
 
     def handle(self, *args: Any, name: str, out: Path, queries: Path | None, **options: Any) -> None:
-        truth_set = named_set(name, options["set_version"])
         chosen = chosen_format(out, options["format"])
         try:
+            truth_set = named_set(name, options["set_version"])
             write_whole(out, export_truth(truth_set, chosen))
             if queries:
                 write_whole(queries, export_queries(truth_set))
-        except (NotForQrels, OSError) as error:
+        except (SetError, NotForQrels, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_("%(set)s written to %(path)s.") % {"set": truth_set, "path": out})
-
-
-def named_set(name: str, version: int | None = None) -> TruthSet:
-    """The version, or the latest. Raises CommandError."""
-    sets = TruthSet.objects.filter(name=name).order_by("-version")
-    found = (sets.filter(version=version) if version else sets).first()
-    if found is None:
-        wanted = f"{name} v{version}" if version else name
-        raise CommandError(_("There is no truth set “%(set)s”.") % {"set": wanted})
-    return found
 
 
 def write_whole(path: Path, pieces: Iterable[bytes]) -> None:

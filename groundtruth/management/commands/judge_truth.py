@@ -20,6 +20,8 @@ from groundtruth.judge_selectors import failures, job_counts, left_of_today, tri
 from groundtruth.judge_services import plan_job, plan_trial
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt, TruthSet
+from groundtruth.selectors import named_set
+from groundtruth.set_services import SetError
 from itembank.processes import ChildProcess, Supervisor, worker_answers, worker_command
 
 State = JudgeJob.State
@@ -59,7 +61,7 @@ class Command(BaseCommand):
                 self._begin(job, options)
                 self._wait_for(job)
                 self._report(job)
-        except (JudgeError, PermissionDenied) as error:
+        except (JudgeError, SetError, PermissionDenied) as error:
             raise CommandError(str(error)) from error
 
     # ---- the price and the answer to it
@@ -112,7 +114,7 @@ class Command(BaseCommand):
     def _ask(self, job: JudgeJob) -> None:
         if not sys.stdin.isatty():
             raise CommandError(_("Nobody can be asked here. Add --yes to confirm the price."))
-        answer = input(_("Spend up to $%(cap)s? Type “yes”: ") % {"cap": f"{job.cap_usd:.4f}"})
+        answer = input(_("Spend up to $%(cap)s? Type “yes”:") % {"cap": f"{job.cap_usd:.4f}"} + " ")
         if answer.strip().lower() != "yes":
             raise CommandError(_("Nothing was sent. Judge job %(id)s waits for confirmation.") % {"id": job.pk})
 
@@ -177,7 +179,7 @@ class Command(BaseCommand):
 
 def planned(options: dict[str, Any]) -> JudgeJob:
     """A draft as the options say. Raises CommandError, JudgeError."""
-    truth_set = find_set(options["set_name"], options["version"])
+    truth_set = named_set(options["set_name"] or "", options["version"])
     pictures = truth_set.method == TruthSet.Method.LLM_IMAGES
     kind = Prompt.Kind(options["kind"] or (Prompt.Kind.PAIRWISE if pictures else Prompt.Kind.LISTWISE))
     chosen: dict[str, Any] = {
@@ -188,15 +190,6 @@ def planned(options: dict[str, Any]) -> JudgeJob:
         "cap_usd": dollars(options["cap"]),
     }
     return plan_trial(**chosen) if options["trial"] else plan_job(**chosen, mode=options["mode"])
-
-
-def find_set(name: str | None, version: int | None) -> TruthSet:
-    found = TruthSet.objects.filter(name=name or "").order_by("-version")
-    truth_set = (found.filter(version=version) if version else found).first()
-    if truth_set is None:
-        names = ", ".join(TruthSet.objects.order_by("name").values_list("name", flat=True).distinct()) or "-"
-        raise CommandError(_("Name a truth set with --set. There are: %(names)s.") % {"names": names})
-    return truth_set
 
 
 def find_prompt(kind: str, version: int | None) -> Prompt:

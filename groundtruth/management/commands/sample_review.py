@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from groundtruth.models import ReviewRound, TruthSet
+from groundtruth.models import ReviewRound
 from groundtruth.review_rounds import sample_round
+from groundtruth.selectors import named_set
 from groundtruth.set_services import SetError
 
 
@@ -15,19 +16,21 @@ class Command(BaseCommand):
     help = "Draw pairs by category of the query item, of every relevance, as a review round. A seed draws the same."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--set", type=int, required=True, dest="set_id", metavar="ID")
+        parser.add_argument(
+            "--set", required=True, dest="set_name", metavar="NAME", help=_("A name, “name v2” or an id.")
+        )
         parser.add_argument("--pairs", type=int, default=50, metavar="N")
         parser.add_argument("--seed", type=int, default=1, metavar="S")
         parser.add_argument("--name", default="")
         parser.add_argument("--reviewers", type=int, default=1, choices=(1, 2))
 
-    def handle(self, *args: Any, set_id: int, pairs: int, seed: int, name: str, reviewers: int, **options: Any) -> None:
+    def handle(
+        self, *args: Any, set_name: str, pairs: int, seed: int, name: str, reviewers: int, **options: Any
+    ) -> None:
         if pairs < 1 or seed < 0:
             raise CommandError(_("Give --pairs from 1 and a --seed from 0."))
-        truth_set = TruthSet.objects.filter(pk=set_id).first()
-        if truth_set is None:
-            raise CommandError(_("There is no truth set %(id)s.") % {"id": set_id})
         try:
+            truth_set, reviewers = named_set(set_name), options["reviewers"]
             made = sample_round(truth_set=truth_set, pairs=pairs, seed=seed, name=name, reviewers_a_pair=reviewers)
         except SetError as error:
             raise CommandError(str(error)) from error
