@@ -160,8 +160,15 @@ def failures(job: JudgeJob) -> list[Failures]:
 
 
 def _examples(job: JudgeJob, kind: str) -> list[JudgeQuestion]:
+    """Each with its `candidate` where it asks about one pair."""
     which = Q(state=State.UNKNOWN) if kind == State.UNKNOWN else Q(state=State.FAILED, failure=kind)
-    return list(job.questions.filter(which).select_related("query__item").order_by("position")[:EXAMPLES])
+    found = list(job.questions.filter(which).select_related("query__item").order_by("position")[:EXAMPLES])
+    alone = {question.pk: question.pairs[0] for question in found if len(question.pairs) == 1}
+    pairs = TruthPair.objects.select_related("item").in_bulk(alone.values())
+    for question in found:
+        pair = pairs.get(alone.get(question.pk))
+        question.candidate = pair.item if pair else None  # type: ignore[attr-defined]
+    return found
 
 
 # ---- trials

@@ -38,7 +38,9 @@ class AskForm(forms.Form):
     truth_set = forms.ModelChoiceField(
         TruthSet.objects.none(), label=_("truth set"), widget=forms.Select(attrs=SELECT), empty_label=None
     )
-    model = forms.ChoiceField(label=_("model"), widget=forms.Select(attrs=SELECT))
+    model = forms.ChoiceField(
+        label=_("model"), initial=DEFAULT_MODELS[Prompt.Kind.LISTWISE], widget=forms.Select(attrs=SELECT)
+    )
 
     def __init__(self, data: Any = None, initial: Any = None) -> None:
         super().__init__(data, initial=initial)
@@ -67,6 +69,8 @@ class JudgeJobForm(AskForm):
     max_image_side = _whole(_("longest image side (pixels)"), DEFAULTS.max_image_side)
     seed = _whole(_("seed"), DEFAULTS.seed)
     concurrency = _whole(_("requests at once"), DEFAULTS.concurrency)
+
+    field_order = ("truth_set", "prompt", "model", "mode", "cap_usd")
 
     SETTINGS = (
         "candidates", "both_orders_share", "temperature", "max_output_tokens", "max_image_side", "seed", "concurrency",

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from embeddings.admin.reading import Part
-from groundtruth.admin.judge_forms import CapForm
+from groundtruth.admin.judge_forms import CapForm, JudgeJobForm
 from groundtruth.judge_selectors import (
     Counts,
     consistency,
@@ -72,7 +72,8 @@ def usd(amount: Decimal) -> str:
     places = 2 if amount == 0 or abs(amount) >= 1 else 4
     if 0 < abs(amount) < Decimal("0.0001"):
         places = 6
-    return f"${number_format(amount, places, force_grouping=True)}"
+    rounded = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)  # number_format() cuts
+    return f"${number_format(rounded, places, force_grouping=True)}"
 
 
 def number(count: int) -> str:
@@ -122,7 +123,7 @@ def job_page(job: JudgeJob, user: User) -> dict[str, Any]:
         "original": job,
         "live": live(job),
         "estimate": estimate(job),
-        "parameters": JudgeParameters.from_json(job.parameters).as_json(),
+        "parameters": settings_of(job),
         "lines": state_lines(job_counts(job)),
         "failures": [{"label": failure_label(each.kind), "group": each} for each in failures(job)],
         "consistency": consistency(job),
@@ -133,6 +134,12 @@ def job_page(job: JudgeJob, user: User) -> dict[str, Any]:
         "cap_form": CapForm(initial={"cap_usd": job.cap_usd.normalize()}),
         "today": {"held": usd(held_on()), "left": usd(left_of_today()), "cap": usd(settings.LLM_DAILY_CAP_USD)},
     }
+
+
+def settings_of(job: JudgeJob) -> list[tuple[str, Any]]:
+    """The job's parameters by the labels of the form."""
+    chosen = JudgeParameters.from_json(job.parameters).as_json()
+    return [(str(JudgeJobForm.base_fields[name].label), value) for name, value in chosen.items()]
 
 
 def is_trial(job: JudgeJob) -> bool:

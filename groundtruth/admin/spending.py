@@ -31,7 +31,7 @@ ENTRY_LOOKS = {
 
 @admin.register(ModelPrice)
 class ModelPriceAdmin(ModelAdmin[ModelPrice]):
-    list_display = ("model", "input_usd", "output_usd", "batch_share", "updated_at")
+    list_display = ("model", "input_price", "output_price", "batch_share", "updated_at")
     list_display_links = ("model",)
     sortable_by = ()
     actions = None
@@ -50,11 +50,22 @@ class ModelPriceAdmin(ModelAdmin[ModelPrice]):
     def get_readonly_fields(self, request: HttpRequest, obj: ModelPrice | None = None) -> tuple[str, ...]:
         return ("model",) if obj else ()
 
+    @admin.display(description=gettext_lazy("input, $ / 1M tokens"))
+    def input_price(self, price: ModelPrice) -> str:
+        return usd(price.input_usd)
+
+    @admin.display(description=gettext_lazy("output, $ / 1M tokens"))
+    def output_price(self, price: ModelPrice) -> str:
+        return usd(price.output_usd)
+
     def save_model(self, request: HttpRequest, obj: ModelPrice, form: ModelForm[ModelPrice], change: bool) -> None:
         save_price(price=obj, user=person(request))
 
 
 class ReadOnlyAdmin(ModelAdmin[Any]):
+    class Media:
+        css = {"all": ("groundtruth/judging.css",)}
+
     sortable_by = ()
     actions = None
     list_fullwidth = True
@@ -145,9 +156,13 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(SpendDay)
 class SpendDayAdmin(ReadOnlyAdmin):
-    list_display = ("day", "held", "limit")
+    list_display = ("utc_day", "held", "limit")
     list_display_links = None
     ordering = ("-day",)
+
+    @admin.display(description=gettext_lazy("day (UTC)"))
+    def utc_day(self, spent: SpendDay) -> str:
+        return spent.day.isoformat()
 
     @admin.display(description=gettext_lazy("spent or reserved"))
     def held(self, spent: SpendDay) -> SafeString:
