@@ -33,6 +33,5 @@ def retry_failed(
 
 
 def _rung(job: JudgeJob) -> JudgeJob:
-    if job.mode == JudgeJob.Mode.LIVE:
-        transaction.on_commit(partial(ring, job.pk))
+    transaction.on_commit(partial(ring, job.pk))
     return job

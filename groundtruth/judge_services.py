@@ -203,15 +203,22 @@ def retry_failed(
 
 @transaction.atomic
 def pause_job(*, job: JudgeJob, user: User | None = None) -> JudgeJob:
-    """Hold the job after the requests that are on their way. Raises JudgeStateError."""
-    _note(_locked(job, {State.RUNNING}), "pause", user)
-    JudgeJob.objects.filter(pk=job.pk).update(state=State.PAUSED)
+    """Hold the job after the requests that are on their way; of a batch job, no new batch is sent, and it says so.
+
+    Raises JudgeStateError.
+    """
+    locked = _locked(job, {State.RUNNING})
+    _note(locked, "pause", user)
+    said = _("No new batch is sent. Batches that the provider has go on, are collected and paid.")
+    error = said if locked.mode == JudgeJob.Mode.BATCH else locked.error
+    JudgeJob.objects.filter(pk=job.pk).update(state=State.PAUSED, error=error)
     return _fresh(job)
 
 
 @transaction.atomic
 def cancel_job(*, job: JudgeJob, user: User | None = None) -> JudgeJob:
-    """End the job; judgements that it made stay, and what was sent is paid. Raises JudgeStateError."""
+    """End the job; judgements that it made stay, and what was sent is paid. Its batches are cancelled at the provider
+    by the next sweep, and what they did by then is collected. Raises JudgeStateError."""
     _note(_locked(job, {State.DRAFT, State.RUNNING, State.PAUSED}), "cancel", user)
     JudgeJob.objects.filter(pk=job.pk).update(state=State.CANCELLED, finished_at=Now())
     return _fresh(job)

@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 
 from groundtruth import worker
 from groundtruth.build_tasks import sweep_builds
+from groundtruth.judging import batch
 from groundtruth.judging.jobs import ended_jobs, finish_job, ready_jobs
 from groundtruth.judging.recovery import recover
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 # Acknowledged when it begins: rows and the sweeper bring work back sooner than the broker would (embeddings/tasks.py).
 @shared_task(name="groundtruth.run_judge_job", acks_late=False)
 def run_judge_job(job_id: int) -> None:
-    """Ask the job's questions for a while, then ring for what is left of them."""
+    """Ask the job's questions for a while, then ring for what is left of them; of a batch job, see judging/batch.py."""
     if worker.work_on(job_id) and ready_jobs().filter(pk=job_id).exists():
         ring(job_id)
 
@@ -28,7 +29,7 @@ def sweep() -> None:
     recover()
     for job_id in ended_jobs().values_list("pk", flat=True):
         finish_job(job_id)
-    for job in ready_jobs():
+    for job in (*ready_jobs(), *batch.due_jobs()):
         ring(job.pk)
     sweep_builds()
 

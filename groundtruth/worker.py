@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-from groundtruth.judging import run
+from groundtruth.judging import batch, run
 
 SLICE_SECONDS = 60.0
 
@@ -22,6 +22,8 @@ def work_on(job_id: int) -> bool:
             return False
         _in_work.add(job_id)
     try:
+        if batch.work_on(job_id, _stopping):
+            return True
         return run.work_on(job_id, time.monotonic() + SLICE_SECONDS, _stopping)
     finally:
         with _lock:

@@ -14,6 +14,7 @@ class Work(IntEnum):
     UPLOAD = 0x1B07
     TRUTH_BUILD = 0x1B08
     EVALUATION = 0x1B09
+    JUDGE_BATCH = 0x1B0A
 
 
 @contextmanager

@@ -72,20 +72,24 @@ def request_body(question: Question, parameters: JudgeParameters) -> dict[str, A
 
 def send(question: Question, parameters: JudgeParameters, *, entry_id: UUID) -> Reply:
     """Send the question once. Raises JudgeError, before anything is sent, without a key or for a broken picture."""
-    from openai import APIConnectionError, APIStatusError
-
     client, body = provider(), request_body(question, parameters)
     try:
         raw = client.chat.completions.with_raw_response.create(
             **body, extra_headers={"X-Client-Request-Id": str(entry_id)}
         )
-    except APIStatusError as error:
-        return _refused(error.response)
-    except APIConnectionError as error:
-        return _not_answered(error.__cause__ or error)
     except Exception as error:  # whatever it was, the request may have gone out
-        return _not_answered(error)
+        return failed(error)
     return _answered(raw.http_response)
+
+
+def failed(error: Exception) -> Reply:
+    """What an exception of the provider's client says of a request."""
+    from openai import APIConnectionError, APIStatusError
+
+    if isinstance(error, APIStatusError):
+        response = error.response
+        return refusal(response.status_code, _text(response), _retry_after(response.headers))
+    return _not_answered((error.__cause__ or error) if isinstance(error, APIConnectionError) else error)
 
 
 def provider() -> "OpenAI":
@@ -119,12 +123,11 @@ def _answered(response: "Response") -> Reply:
     return Reply(ReplyKind.ANSWERED, response.status_code, raw)
 
 
-def _refused(response: "Response") -> Reply:
-    """A status that is none of success."""
-    raw, status = _text(response), response.status_code
+def refusal(status: int, raw: str, retry_after: float | None = None) -> Reply:
+    """Of a status that is none of success, and its body."""
     error = _error_of(raw)
     message = f"HTTP {status}: {error.get('message') or raw}"[:_ERROR_LENGTH]
-    return Reply(_kind(status, error), status, raw, _retry_after(response.headers), message)
+    return Reply(_kind(status, error), status, raw, retry_after, message)
 
 
 def _kind(status: int, error: Mapping[str, Any]) -> ReplyKind:

@@ -3,7 +3,7 @@
 Rows are locked in one order: question, job, day. All changes ask what state the entry is in: two never settle it twice.
 """
 
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from decimal import ROUND_UP, Decimal
 
 from django.conf import settings
@@ -145,6 +145,15 @@ def _refuse_unknown(entry: LedgerEntry) -> None:
 def mark_sent(entry: LedgerEntry) -> None:
     """From here on the call may have reached the provider. Raises EntryMovedError."""
     _move(entry, [State.RESERVED], state=State.SENT, sent_at=timezone.now())
+
+
+def mark_batch_sent(batch: JudgeBatch, *, before: datetime | None) -> bool:
+    """The same for all of a batch: True for one who may now ask the provider to make it, False for all others.
+
+    `before` is when it was asked for last, None if never. Must be committed before it is asked for.
+    """
+    entries = LedgerEntry.objects.filter(batch=batch, sent_at=before, state=State.SENT if before else State.RESERVED)
+    return bool(entries.update(state=State.SENT, sent_at=timezone.now()))
 
 
 def save_reply(entry: LedgerEntry, *, raw: str, http_status: int | None) -> None:
