@@ -24,8 +24,6 @@ class RoundForm(forms.Form):
     name = forms.CharField(label=_("name"), max_length=NAME_LENGTH, widget=forms.TextInput(attrs=INPUT))
     relevances = forms.MultipleChoiceField(
         label=_("pairs with relevance"),
-        choices=[(str(value), f"{value} · {label}") for value, label in reversed(Relevance.choices)]
-        + [(UNJUDGED, _("not judged yet"))],
         widget=forms.CheckboxSelectMultiple,
     )
     order = forms.ChoiceField(label=_("order"), choices=ReviewRound.Order.choices, widget=forms.Select(attrs=SELECT))
@@ -48,6 +46,8 @@ class RoundForm(forms.Form):
     def __init__(self, data: Any = None, initial: dict[str, Any] | None = None) -> None:
         everything = [*map(str, Relevance.values), UNJUDGED]
         super().__init__(data, initial={"relevances": everything} | (initial or {}))
+        choices = [(str(relevance), f"{relevance} · {relevance.label}") for relevance in sorted(Relevance)]
+        self.fields["relevances"].choices = [*choices, (UNJUDGED, _("not judged yet"))]  # type: ignore[attr-defined]
 
     def given(self) -> dict[str, Any]:
         chosen = self.cleaned_data["relevances"]

@@ -47,6 +47,7 @@ def review_page(request: HttpRequest, pk: int) -> HttpResponse:
     context = admin.site.each_context(request) | {
         "title": review_round.name,
         "opts": ReviewRound._meta,
+        "original": review_round,
         "round": review_round,
         "closed": bool(review_round.closed_at) or review_round.truth_set.frozen,
         "progress": round_progress(review_round, user),

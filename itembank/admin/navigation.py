@@ -28,6 +28,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]  # fmt: skip
     judging = [
         _entry(
+            request, _("Review"), "rate_review", "admin:groundtruth_reviewround_changelist",
+            "groundtruth.review_pairs", "groundtruth.view_reviewround",
+        ),
+        _entry(
             request, _("Judge jobs"), "gavel", "admin:groundtruth_judgejob_changelist",
             "groundtruth.view_judgejob", "groundtruth.add_judgejob", "groundtruth.can_spend",
         ),

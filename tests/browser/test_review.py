@@ -50,7 +50,11 @@ def test_keys_judge_and_the_next_pair_is_there_before_the_server_answered(
 ) -> None:
     ids = [str(pk) for pk in review_round.pairs.order_by("position").values_list("pk", flat=True)]
     held: list[Any] = []
-    review.route("**/judge/", held.append)
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    review.route("**/judge/", hold)
     shown = [_shown(review)]
     for key in ("3", "s"):
         review.keyboard.press(key)

@@ -105,6 +105,12 @@ def test_only_who_may_add_rounds_makes_one(client: Client, review_round: ReviewR
     assert (made.pairs.count(), made.reviewers_a_pair, made.created_by) == (3, 2, User.objects.get(username="engineer"))
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "0 · Not similar"), ("ko", "0 · 유사하지 않음")])
+def test_the_form_of_a_round_speaks_the_readers_language(client: Client, language: str, words: str) -> None:
+    client.force_login(allow(make_staff(), "groundtruth.add_reviewround"))
+    assert words in client.get(f"{LIST}add/", headers={"Accept-Language": language}).content.decode()
+
+
 def test_a_pair_of_another_round_is_not_judged_through_this_one(
     client: Client, teacher: User, review_round: ReviewRound
 ) -> None:

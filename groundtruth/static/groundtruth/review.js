@@ -98,7 +98,7 @@
     for (const name of ["settled", "disputed", "mine"]) {
       for (const element of root.querySelectorAll(`[data-${name}]`)) element.textContent = progress[name];
     }
-    root.querySelector("[data-bar]").value = progress.settled;
+    root.querySelector("[data-bar]").style.width = `${progress.percent}%`;
   }
 
   function notice(text) {
@@ -215,7 +215,7 @@
     try {
       const shown = await post(addresses.reveal, { pair: pair.dataset.pair });
       spot.innerHTML = shown.html;
-      if (current() === pair) spot.scrollIntoView({ block: "nearest" });
+      if (current() === pair) spot.firstElementChild.scrollIntoView({ block: "nearest" });
     } catch (error) {
       notice(error.said || words.offline);
     }
