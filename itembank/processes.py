@@ -38,6 +38,7 @@ class WorkerRole:
     queues: tuple[str, ...]
     pool: str
     concurrency: int
+    stop_seconds: float = STOP_SECONDS
 
 
 # The GPU worker is one process: its threads share the loaded model, and a query overtakes a job inside it. The cpu
@@ -45,7 +46,8 @@ class WorkerRole:
 WORKER_ROLES: Mapping[str, WorkerRole] = {
     "gpu": WorkerRole(queues=("gpu.query", "gpu.batch"), pool="threads", concurrency=4),
     "cpu": WorkerRole(queues=("cpu",), pool="prefork", concurrency=1),
-    "llm": WorkerRole(queues=("llm",), pool="threads", concurrency=4),
+    # A paid call that is under way is waited for: killed, it would be paid and its answer lost.
+    "llm": WorkerRole(queues=("llm",), pool="threads", concurrency=4, stop_seconds=settings.LLM_TIMEOUT_SECONDS + 5),
 }
 
 
@@ -53,6 +55,11 @@ def worker_command(role: str) -> list[str]:
     """The command line of a worker. Raises KeyError for an unknown role."""
     WORKER_ROLES[role]
     return [sys.executable, str(MANAGE), "worker", role]
+
+
+def worker_process(name: str, role: str, log_dir: Path | None = None) -> "ChildProcess":
+    """A worker of the role, not started yet. Raises KeyError for an unknown role."""
+    return ChildProcess(name, worker_command(role), log_dir, stop_seconds=WORKER_ROLES[role].stop_seconds)
 
 
 def beat_command() -> list[str]:
@@ -88,6 +95,7 @@ class ChildProcess:
     command: Sequence[str]
     log_dir: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    stop_seconds: float = STOP_SECONDS
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     _started_at: float = 0.0
@@ -124,7 +132,7 @@ class ChildProcess:
         self.start()
 
     def stop(self) -> None:
-        stop_process(self.process, name=self.name)
+        stop_process(self.process, name=self.name, seconds=self.stop_seconds)
 
     def _open_log(self) -> IO[bytes] | None:
         if self.log_dir is None:
@@ -133,17 +141,19 @@ class ChildProcess:
         return (self.log_dir / f"{self.name}.log").open("ab")
 
 
-def stop_process(process: subprocess.Popen[bytes] | None, *, name: str = "process") -> None:
-    """End a process and its group: politely, then after STOP_SECONDS by force. Returns once it is gone."""
+def stop_process(
+    process: subprocess.Popen[bytes] | None, *, name: str = "process", seconds: float = STOP_SECONDS
+) -> None:
+    """End a process and its group: politely, then after so many seconds by force. Returns once it is gone."""
     if process is None:
         return
     if process.poll() is None:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
-            logger.warning("%s did not stop within %d s and is killed", name, STOP_SECONDS)
+            logger.warning("%s did not stop within %d s and is killed", name, seconds)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what it left behind, such as forked pool processes
     process.wait()

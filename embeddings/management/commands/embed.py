@@ -21,7 +21,7 @@ from embeddings.gpu import SLOT
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.selectors import Progress, progress, quarantined_rows, with_all_parts
 from embeddings.services import get_or_create_encoder
-from itembank.processes import ChildProcess, Supervisor, worker_command
+from itembank.processes import ChildProcess, Supervisor, worker_process
 
 SCOPES = (EmbeddingJob.Scope.MISSING, EmbeddingJob.Scope.ALL, EmbeddingJob.Scope.FAILED)
 POLL_SECONDS = 0.5
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         if not SLOT.is_free():
             yield None
             return
-        worker = ChildProcess("worker-gpu", worker_command("gpu"), settings.HOME_DIR / "log")
+        worker = worker_process("worker-gpu", "gpu", settings.HOME_DIR / "log")
         if not quiet:
             self.stdout.write(_("No GPU worker runs on this machine; one is started for this job."))
         with Supervisor([worker]):

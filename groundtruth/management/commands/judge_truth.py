@@ -22,7 +22,7 @@ from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt, TruthSet
 from groundtruth.selectors import named_set
 from groundtruth.set_services import SetError
-from itembank.processes import ChildProcess, Supervisor, worker_answers, worker_command
+from itembank.processes import Supervisor, worker_answers, worker_process
 
 State = JudgeJob.State
 DEFAULTS = JudgeParameters()
@@ -139,7 +139,7 @@ class Command(BaseCommand):
             yield
             return
         self.stdout.write(_("No llm worker runs on this machine; one is started for this job."))
-        with Supervisor([ChildProcess("worker-llm", worker_command("llm"), settings.HOME_DIR / "log")]):
+        with Supervisor([worker_process("worker-llm", "llm", settings.HOME_DIR / "log")]):
             yield
 
     def _watch(self, job: JudgeJob) -> None:

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from itembank.processes import ChildProcess, Supervisor, beat_command, web_command, worker_command
+from itembank.processes import ChildProcess, Supervisor, beat_command, web_command, worker_process
 
 LAST_PORT = 65535
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
 def background_processes(log_dir: Path | None = None) -> list[ChildProcess]:
     """Everything but the web server."""
-    workers = [ChildProcess(f"worker-{role}", worker_command(role), log_dir) for role in ("gpu", "cpu", "llm")]
+    workers = [worker_process(f"worker-{role}", role, log_dir) for role in ("gpu", "cpu", "llm")]
     return [*workers, ChildProcess("beat", beat_command(), log_dir)]
 
 
