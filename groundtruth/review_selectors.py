@@ -122,8 +122,10 @@ def _facts(
     truth_set: TruthSet, rows: list[tuple[Any, ...]], votes: dict[int, list[int]], drawn_by_tfidf: bool
 ) -> Iterator[PairFacts]:
     hybrid = truth_set.method == TruthSet.Method.HYBRID
+    combined = len(truth_set.parameters.get("sets", ()))
     for pk, query_id, code, category, relevance, score, provenance in rows:
         said = [word for word in provenance.values() if isinstance(word, int)] if hybrid else []
+        said += [0] if hybrid and len(provenance) < combined else []  # a set that lacks the pair holds it for unlike
         sources = {} if hybrid else provenance
         words = [value for name, value in sources.items() if name != TFIDF and isinstance(value, (int, float))]
         words += [relevance / 3] if relevance is not None and truth_set.method in JUDGED_BY_MODELS else []

@@ -50,6 +50,14 @@ def test_sets_that_a_hybrid_was_made_of_are_judges_who_may_disagree() -> None:
     assert _held(create_round(truth_set=truth_set, name="hybrid"))[0] == apart.pk
 
 
+def test_a_pair_that_only_one_set_of_a_hybrid_has_comes_before_one_that_both_have() -> None:
+    truth_set = make_truth_set(method="hybrid", parameters={"sets": ["a v1", "b v1"]})
+    query = make_query(truth_set)
+    make_pair(query, relevance=3, provenance={"a v1": 3, "b v1": 3})
+    alone = make_pair(query, relevance=3, provenance={"a v1": 3})
+    assert _held(create_round(truth_set=truth_set, name="union"))[0] == alone.pk
+
+
 def test_near_duplicates_that_tfidf_missed_come_first() -> None:
     truth_set = make_truth_set()
     query = make_query(truth_set)
