@@ -1,6 +1,7 @@
 """Comparison of runs: tests of chance against arithmetic by hand, and what a lead is told to do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,7 @@ from evaluation.comparison import (
     holm,
     randomisation,
 )
+from evaluation.intervals import Interval
 from evaluation.metrics import PerQuery, per_query
 from evaluation.slices import group
 
@@ -43,6 +45,7 @@ def one(first: Sequence[float], second: Sequence[float]) -> Difference:
         ([3, 2, 1], 2 / 8),
         ([3, 2, -1], 4 / 8),  # |sum| 4 or 6
         ([0.2, 0.1, -0.3], 1.0),  # a sum of zero, with rounding
+        ([0.1, 0.7, 0.6, 0.7, 0.2, -1 / 3], 10 / 64),  # by fractions; without room for rounding 8 / 64
         ([0, 0, 0], 1.0),
         ([], 1.0),
     ],
@@ -136,6 +139,12 @@ def test_what_one_comparison_shows_may_not_survive_many() -> None:
     assert found["base", "gain"].verdict == NOT_SHOWN
 
 
+def test_a_small_p_is_not_enough_where_the_interval_holds_zero() -> None:
+    found = Difference("a", "b", "R@5", Interval(0.1, -0.01, 0.2, "bootstrap", 30), 0.01, 0.01, 20, 0, 10)
+    assert found.verdict == NOT_SHOWN
+    assert replace(found, interval=Interval(0.1, 0.01, 0.2, "bootstrap", 30)).verdict == BETTER
+
+
 def test_against_a_baseline_every_other_run_is_compared_once() -> None:
     runs = {name: run([0.1, 0.4]) for name in ("a", "base", "c")}
     found = compare(runs, ["R@5"], baseline="base")
@@ -175,6 +184,7 @@ def test_a_reranker_that_helps_here_and_harms_there_is_switched_on_only_where_it
     assert (advice.better, advice.worse, advice.not_shown) == (("image",), ("latex",), ("text",))
     with translation.override("en"):
         assert do_no_harm(sliced({"image": 0.2, "latex": -0.2})).sentence == "Switch it on only for: image."
+        assert do_no_harm(sliced({"image": 0.2, "text": 0.0})).sentence == "Switch it on only for: image."
 
 
 def test_a_reranker_that_wins_everywhere_is_switched_on_and_one_that_wins_nowhere_is_not() -> None:
@@ -197,6 +207,11 @@ def test_the_queries_that_changed_most_come_first_either_way_and_equal_ones_by_q
     assert [change.query for change in found] == ["q00003", "q00004", "q00000", "q00001"]
     assert found[1].difference == pytest.approx(-0.2)
     assert changed_most(first, second, "R@5", limit=1) == found[:1]
+
+
+def test_rounding_does_not_order_equal_changes() -> None:
+    found = changed_most(run([0.0, 0.0]), run([0.3, 0.1 + 0.2]), "R@5")
+    assert [change.query for change in found] == ["q00000", "q00001"]
 
 
 VALUES = st.lists(st.tuples(*[st.sampled_from([0, 0.25, 0.5, 1])] * 2), min_size=1, max_size=30)
