@@ -30,7 +30,7 @@ class Command(BaseCommand):
         if pairs < 1 or seed < 0:
             raise CommandError(_("Give --pairs from 1 and a --seed from 0."))
         try:
-            truth_set, reviewers = named_set(set_name), options["reviewers"]
+            truth_set = named_set(set_name)
             made = sample_round(truth_set=truth_set, pairs=pairs, seed=seed, name=name, reviewers_a_pair=reviewers)
         except SetError as error:
             raise CommandError(str(error)) from error
