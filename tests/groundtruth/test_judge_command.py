@@ -1,6 +1,9 @@
 """`manage.py judge_truth`: a price, an answer to it, and a job that a real worker does."""
 
 import io
+import os
+import signal
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +11,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from groundtruth.models import JudgeJob, Judgement, LedgerEntry, TruthSet
+from groundtruth.models import JudgeJob, Judgement, LedgerEntry, Prompt, TruthSet
 from itembank.embedded import EmbeddedServices
 from tests.factories import allow, make_staff
-from tests.groundtruth.factories import make_pair, make_price, make_prompt, make_query, make_truth_set
-from tests.groundtruth.judge_server import JudgeServer
+from tests.groundtruth.factories import make_judge_job, make_pair, make_price, make_prompt, make_query, make_truth_set
+from tests.groundtruth.judge_server import Asked, JudgeServer
 
 
 def _set(name: str = "teachers") -> TruthSet:
@@ -101,3 +104,32 @@ def test_a_prompt_is_tried_and_then_judges_the_set_on_a_real_worker(
     assert "Completed" in said
     assert truth_set.pairs.filter(relevance=None).count() == 0
     assert len(judge_server.asked) == len(set(judge_server.ids())) <= 3
+
+
+@pytest.mark.fault
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_pauses_the_job_which_is_taken_up_again(
+    judge_server: JudgeServer, workers_find_the_test_database: None
+) -> None:
+    truth_set = _set()
+    for _ in range(5):
+        make_pair(make_query(truth_set))
+    allow(make_staff("lead"), "groundtruth.can_spend")
+    make_judge_job(truth_set, prompt=Prompt.objects.latest("version"), purpose="trial", state="completed")
+    press = iter([lambda: os.kill(os.getpid(), signal.SIGINT)])
+
+    def arrived(_asked: Asked) -> None:
+        next(press, lambda: None)()
+        time.sleep(1.5)  # longer than a pause takes
+
+    judge_server.arrived = arrived
+    with pytest.raises(CommandError, match="--job"):
+        _run("--set", "teachers", "--confirm-as", "lead", "--yes", "--concurrency", "1")
+    job = JudgeJob.objects.get(purpose="judge")
+    assert job.state == "paused"
+    assert len(judge_server.asked) < job.questions.count()
+    judge_server.arrived = None
+    _run("--job", str(job.pk), "--confirm-as", "lead", "--yes")
+    job.refresh_from_db()
+    assert job.state == "completed"
+    assert len(judge_server.asked) == len(set(judge_server.ids())) == job.questions.count()

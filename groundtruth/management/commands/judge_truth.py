@@ -121,9 +121,14 @@ class Command(BaseCommand):
     # ---- waiting
 
     def _wait_for(self, job: JudgeJob) -> None:
+        # Paused before the worker is stopped, which takes a while; and also where none had begun.
+        with self._paused_by_ctrl_c(job), self._worker(), self._paused_by_ctrl_c(job):
+            self._watch(job)
+
+    @contextmanager
+    def _paused_by_ctrl_c(self, job: JudgeJob) -> Iterator[None]:
         try:
-            with self._worker():
-                self._watch(job)
+            yield
         except KeyboardInterrupt:
             job.refresh_from_db()
             if job.state == State.RUNNING:
