@@ -49,7 +49,8 @@ class RunSettings:
                     % {"name": name, "value": getattr(self, name), "known": ", ".join(known)}
                 )
         self._check_encoders()
-        numbers = {"alpha": (0, 1), "depth": (1, MOST_DEPTH), "rerank_top": (1, self.depth), "rerank_threshold": (0, 1)}
+        reranked = {"rerank_top": (1, self.depth), "rerank_threshold": (0, 1)} if self.reranker else {}
+        numbers = {"alpha": (0, 1), "depth": (1, MOST_DEPTH)} | reranked
         for name, (least, most) in numbers.items():
             if not least <= getattr(self, name) <= most:
                 raise EvaluationError(
