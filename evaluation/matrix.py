@@ -53,18 +53,18 @@ class Matrix:
     def settings(self) -> Iterator[RunSettings]:
         """Of each run on one truth, in the order of a table's rows."""
         for scenario, reranker in product(self.scenarios, self.rerankers):
-            shared: dict[str, Any] = {
-                "query_view": scenario.query_view,
-                "corpus": scenario.corpus,
-                "reranker": reranker,
-            }
-            for encoder in self.encoders:
-                yield replace(self.base, method="dense", encoders=(encoder,), **shared)
-                if view != "image":
-                    for alpha in self.alphas:
-                        yield replace(self.base, method="hybrid", encoders=(encoder,), alpha=alpha, **shared)
-            if self.lexical and view != "image":
-                yield replace(self.base, method="lexical", encoders=(), **shared)
+            asked: dict[str, Any] = {"query_view": scenario.query_view, "corpus": scenario.corpus, "reranker": reranker}
+            for method in self._methods(words=scenario.query_view != "image"):
+                yield replace(self.base, **asked, **method)
+
+    def _methods(self, *, words: bool) -> Iterator[dict[str, Any]]:
+        """Images alone cannot be asked by `words`."""
+        for encoder in self.encoders:
+            yield {"method": "dense", "encoders": (encoder,)}
+            for alpha in self.alphas if words else ():
+                yield {"method": "hybrid", "encoders": (encoder,), "alpha": alpha}
+        if self.lexical and words:
+            yield {"method": "lexical", "encoders": ()}
 
 
 @dataclass(frozen=True, slots=True)
