@@ -193,7 +193,8 @@ def _submitted(batch: JudgeBatch, remote: Remote) -> None:
 
 def _not_made(batch: JudgeBatch, reply: Reply) -> None:
     """The provider does not have the batch. Its questions wait for another one, or for a person."""
-    attempts = max((each.question.attempts for each in open_entries(batch)), default=1)
+    sent = JudgeQuestion.objects.filter(ledger__batch=batch, state=JudgeQuestion.State.IN_BATCH)
+    attempts = sent.aggregate(most=Max("attempts", default=1))["most"]
     if reply.kind in NEEDS_A_PERSON or attempts >= TRIES:
         hold_job(batch.job_id, reply.error)
         _take_back(batch, reply.error)

@@ -16,16 +16,15 @@ from django.utils.translation import gettext as _
 
 from groundtruth.judging import ledger
 from groundtruth.judging.batch_client import CallError, Remote, results
-from groundtruth.judging.batch_filling import lock, open_entries, take_out
+from groundtruth.judging.batch_filling import entries_of, lock, open_entries, take_out
 from groundtruth.judging.client import ReplyKind, refusal
 from groundtruth.judging.landing import conclude
 from groundtruth.judging.leases import Lease, LeaseLostError, finish
-from groundtruth.judging.outcomes import close_call
+from groundtruth.judging.outcomes import ATTEMPTS, close_call
 from groundtruth.models import JudgeBatch, JudgeQuestion, LedgerEntry
 
 logger = logging.getLogger(__name__)
 
-UNPAID_SENDS = 3  # how often a question goes into a batch that ends before its turn
 NOT_IN_TIME = frozenset({"batch_expired", "batch_cancelled"})
 
 State, Failure = JudgeQuestion.State, JudgeQuestion.Failure
@@ -34,7 +33,7 @@ State, Failure = JudgeQuestion.State, JudgeQuestion.Failure
 def collect(batch: JudgeBatch, remote: Remote) -> None:
     """Take in all that an ended batch did. Raises CallError where its files cannot be fetched just now."""
     whole = _save_results(batch, remote)
-    for entry in LedgerEntry.objects.filter(batch=batch, state=LedgerEntry.State.RECEIVED).select_related("question"):
+    for entry in entries_of(batch, LedgerEntry.State.RECEIVED):
         _land(entry)
     for entry in open_entries(batch):
         _close_unnamed(entry, remote, whole)
@@ -119,9 +118,10 @@ def _close_unnamed(entry: LedgerEntry, remote: Remote, whole: bool) -> None:
 
 @transaction.atomic
 def _close_unpaid(entry: LedgerEntry, failure: str, reason: str) -> None:
-    """It was never answered and costs nothing: it waits for the next batch, a few times."""
+    """It was never answered and costs nothing. One that the provider failed waits for the next batch, a few times; one
+    that had no turn waits for a person, who may rather ask it at once in another job."""
     take_out(entry, reason, failure=failure, error=reason)
-    if entry.question.attempts >= UNPAID_SENDS:
+    if failure == Failure.EXPIRED or entry.question.attempts >= ATTEMPTS[ReplyKind.SERVER_ERROR]:
         finish(entry.question, State.FAILED, failure=failure, error=reason)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import IO, Any
@@ -146,11 +147,16 @@ def _line_again(entry: LedgerEntry, parameters: JudgeParameters) -> bytes | None
         return None
 
 
-def open_entries(batch: JudgeBatch) -> list[LedgerEntry]:
+def open_entries(batch: JudgeBatch) -> Iterator[LedgerEntry]:
     """Those of the batch without an answer so far, in order."""
-    states = (LedgerEntry.State.RESERVED, LedgerEntry.State.SENT)
-    entries = LedgerEntry.objects.filter(batch=batch, state__in=states).select_related("question__job__prompt")
-    return list(entries.order_by("question__position"))
+    return entries_of(batch, LedgerEntry.State.RESERVED, LedgerEntry.State.SENT)
+
+
+def entries_of(batch: JudgeBatch, *states: str) -> Iterator[LedgerEntry]:
+    """Read one by one: a batch may have 50,000, each with its answer."""
+    entries = LedgerEntry.objects.filter(batch=batch, state__in=states)
+    for pk in list(entries.order_by("question__position").values_list("pk", flat=True)):
+        yield from entries.select_related("question__job__prompt").filter(pk=pk)
 
 
 @transaction.atomic

@@ -29,6 +29,11 @@ POINTS = {
     "sent": ("client", "send", True),
     "answered": ("ledger", "save_reply", False),
     "saved": ("ledger", "settle", False),
+    # Of batches.
+    "filled": ("batch_client", "upload", True),
+    "uploaded": ("ledger", "mark_batch_sent", False),
+    "asked-for": ("batch_client", "create", True),
+    "made": ("batch", "_submitted", True),
 }
 
 
@@ -42,6 +47,7 @@ class Command:
     point: str = ""
     call: int = 1
     daily_cap_usd: str = "20"
+    batch: bool = False
 
     def as_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"
@@ -51,12 +57,13 @@ def main() -> None:
     import django
 
     django.setup()
-    from groundtruth.judging import run
+    from groundtruth.judging import batch, run
 
     for line in sys.stdin:
         command = Command(**json.loads(line))
         warm_up(command)
-        children = [fork(partial(work, run.work_on, job, command)) for job in command.jobs]
+        work_on = partial(work_in_batches, batch.work_on) if command.batch else run.work_on
+        children = [fork(partial(work, work_on, job, command)) for job in command.jobs]
         print(json.dumps(children), flush=True)
         print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]), flush=True)
 
@@ -90,6 +97,10 @@ def work(work_on: Callable[..., Any], job: int, command: Command) -> None:
     if command.point:
         arm(*POINTS[command.point], call=command.call)
     work_on(job, time.monotonic() + WORK_SECONDS, threading.Event())
+
+
+def work_in_batches(work_on: Callable[..., Any], job: int, _deadline: float, stopping: threading.Event) -> None:
+    work_on(job, stopping)
 
 
 def arm(module: str, name: str, at_once: bool, *, call: int) -> None:

@@ -1,7 +1,7 @@
 """Jobs in batch mode: each question is in one batch at the provider, whatever dies when, and costs half."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,11 +14,13 @@ from groundtruth import dispatch, judge_services
 from groundtruth.judging import batch, batch_client, batch_collecting, batch_filling, ledger
 from groundtruth.judging.client import Reply, ReplyKind
 from groundtruth.judging.landing import built_from
+from groundtruth.judging.outcomes import ATTEMPTS
 from groundtruth.judging.parameters import JudgeParameters
 from groundtruth.judging.pricing import maximum_cost, price_of
 from groundtruth.models import JudgeBatch, JudgeJob, JudgeQuestion, LedgerEntry, SpendDay, TruthPair
 from groundtruth.tasks import run_judge_job
 from itembank.services import save_item
+from tests.factories import allow, make_staff
 from tests.groundtruth import judge_faults as faults
 from tests.groundtruth.factories import make_pair, make_price
 from tests.groundtruth.judge_server import JudgeServer, asked_twice
@@ -364,8 +366,10 @@ def test_a_worker_that_dies_while_collecting_charges_nothing_twice(
         patch.setattr(batch_collecting, dies, dies_after(getattr(batch_collecting, dies)))
         die_in(job)
     assert "in-batch" in states(job)
-    assert run_all(judge_server, job).state == "completed"
-    assert len(judge_server.asked) == len({each.text for each in judge_server.asked}) == 3
+    run_all(judge_server, job)
+    answered = 1 if dies == "_close_unnamed" else 3
+    assert states(job) == ["answered"] * answered + ["failed"] * (3 - answered)
+    assert len(judge_server.asked) == len({each.text for each in judge_server.asked}) == answered
     assert_books_balance(job)
 
 
@@ -391,28 +395,35 @@ def test_each_of_a_batch_has_its_own_end(judge_server: JudgeServer) -> None:
     assert_books_balance(job)
 
 
-def test_a_batch_that_expires_is_paid_for_what_it_did_and_the_rest_goes_into_another(
+def test_a_batch_that_expires_is_paid_for_what_it_did_and_the_rest_waits_for_a_person(
     judge_server: JudgeServer,
 ) -> None:
     job = tick(batch_job(3))
     judge_server.batches.expire(only_id(judge_server), after=1)
     tick(job)
-    assert sorted(LedgerEntry.objects.values_list("state", flat=True)) == [
-        "released", "released", "sent", "sent", "settled",
-    ]  # fmt: skip
+    assert (job.state, states(job)) == ("failures", ["answered", "failed", "failed"])
+    assert set(JudgeQuestion.objects.filter(state="failed").values_list("failure", flat=True)) == {"expired"}
+    assert sorted(LedgerEntry.objects.values_list("state", flat=True)) == ["released", "released", "settled"]
     assert_books_balance(job)
+    judge_services.retry_failed(job=job, user=allow(make_staff(), "groundtruth.can_spend"))
+    tick(job)
     assert run_all(judge_server, job).state == "completed"
     assert len(judge_server.asked) == 3
 
 
-def test_a_question_that_expires_each_time_fails_in_the_end_and_costs_nothing(judge_server: JudgeServer) -> None:
-    job = tick(batch_job(1))
-    for _time in range(batch_collecting.UNPAID_SENDS):
-        judge_server.batches.expire(last_id(judge_server), after=0)
-        tick(job)
+def test_what_the_provider_failed_without_an_answer_is_tried_a_few_times_and_costs_nothing(
+    judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = batch_client.results
+
+    def failed_lines(file_id: str) -> Iterator[Any]:
+        return ({"custom_id": each["custom_id"], "error": {"code": "oops", "message": "m"}} for each in lines(file_id))
+
+    monkeypatch.setattr(batch_collecting, "results", failed_lines)
+    job = run_all(judge_server, tick(batch_job(1)))
     question = JudgeQuestion.objects.get()
-    assert (question.state, question.failure, job.state, job.held_usd) == ("failed", "expired", "failures", 0)
-    assert len(judge_server.batches.batches) == batch_collecting.UNPAID_SENDS
+    assert (question.state, question.failure, job.state, job.held_usd) == ("failed", "server-error", "failures", 0)
+    assert len(judge_server.batches.batches) == ATTEMPTS[ReplyKind.SERVER_ERROR]
 
 
 def test_an_answer_that_the_files_do_not_name_is_unknown_and_not_asked_again(judge_server: JudgeServer) -> None:
@@ -441,7 +452,7 @@ def test_a_batch_cancelled_at_the_provider_pauses_the_job(judge_server: JudgeSer
     job = tick(batch_job(2))
     judge_server.batches.cancel(only_id(judge_server))
     tick(job)
-    assert (job.state, states(job), job.held_usd) == ("paused", ["pending"] * 2, 0)
+    assert (job.state, states(job), job.held_usd) == ("paused", ["failed"] * 2, 0)
 
 
 # ---- limits and people
