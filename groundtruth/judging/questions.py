@@ -85,7 +85,8 @@ def build_question(
         shown: tuple[str | Figure, ...] = (_list(order[0], order[1:]),)
     else:
         (candidate,) = candidates
-        order = [candidate, query] if swapped else [query, candidate]
+        # Which of the two is A does not depend on which one asks: a pair and its mirror image are one question.
+        order = sorted([query, candidate], key=lambda item: item.content_hash, reverse=swapped)
         shown = (*_labelled("A", order[0], parameters), *_labelled("B", order[1], parameters))
     digest = _hash(prompt, model, parameters, order)
     return Question(prompt.kind, model, prompt.instructions, shown, digest, len(pairs))
