@@ -123,6 +123,11 @@ class GpuSlot:
             return False
         return True
 
+    def holder(self) -> int | None:
+        """The id of the process that owned the device last, this one or another; None where none ever did."""
+        written = self._path.read_text(encoding="ascii") if self._path.exists() else ""
+        return int(written) if written.isdigit() else None
+
     def _locked_file(self) -> IO[str]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("a+", encoding="ascii")

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "import": "itembank.benchmarks.imports",
     "embed": "embeddings.benchmarks.embed",
     "query": "embeddings.benchmarks.query",
+    "service": "evaluation.benchmarks.service",
 }
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks of the top floor; run by `manage.py benchmark`."""
