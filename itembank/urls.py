@@ -10,5 +10,6 @@ urlpatterns = [
     path("media/thumbnails/<int:pk>/<int:size>/", serve_thumbnail, name="thumbnail"),
     path("media/<path:path>", serve_media, name="media"),
     path("admin/", include("embeddings.urls")),
+    path("admin/", include("groundtruth.urls")),
     path("admin/", admin.site.urls),
 ]

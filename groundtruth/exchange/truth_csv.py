@@ -101,21 +101,21 @@ def _records(row: _Row, known: dict[str, QueryRecord]) -> Iterator[Record]:
 
 
 def write_truth_csv(records: Iterator[QueryRecord | PairRecord]) -> Iterator[bytes]:
-    yield _line(COLUMNS, BOM)
+    yield csv_line(COLUMNS, BOM)
     for query, pairs in grouped(records):
         about = (query.query_id, query.source or "", query.query_type)
         if not pairs:
-            yield _line((*about, "", ""))
+            yield csv_line((*about, "", ""))
         for pair in pairs:
-            yield _line((*about, pair.item, str(pair.relevance)))
+            yield csv_line((*about, pair.item, str(pair.relevance)))
 
 
 def write_query_csv(records: Iterator[QueryRecord | PairRecord]) -> Iterator[bytes]:
     """What `read_query_csv` reads."""
-    yield _line(QUERY_COLUMNS, BOM)
+    yield csv_line(QUERY_COLUMNS, BOM)
     for record in records:
         if isinstance(record, QueryRecord):
-            yield _line((record.query_id, record.source or "", record.query_type))
+            yield csv_line((record.query_id, record.source or "", record.query_type))
 
 
 class _Line:
@@ -125,7 +125,8 @@ class _Line:
         return line
 
 
-def _line(cells: Sequence[str], before: str = "") -> bytes:
+def csv_line(cells: Sequence[str], before: str = "") -> bytes:
+    """A line of CSV whose cells are text to a spreadsheet, also where they begin like a formula."""
     harmless = [f"'{cell}" if cell.startswith(FORMULA_STARTS) or ESCAPED.match(cell) else cell for cell in cells]
     line: str = csv.writer(_Line()).writerow(harmless)
     return f"{before}{line}".encode()

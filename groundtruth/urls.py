@@ -1,0 +1,9 @@
+from django.contrib import admin
+from django.urls import path
+
+from groundtruth.admin.agreement import agreement_csv, agreement_page
+
+urlpatterns = [
+    path("groundtruth/agreement/<int:pk>/", admin.site.admin_view(agreement_page), name="truth-agreement"),
+    path("groundtruth/agreement/<int:pk>/csv/", admin.site.admin_view(agreement_csv), name="truth-agreement-csv"),
+]
