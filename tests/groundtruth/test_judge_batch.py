@@ -463,7 +463,7 @@ def test_what_does_not_fit_under_the_limit_of_the_job_is_not_sent(judge_server: 
     amount = LedgerEntry.objects.get().reserved_usd
     job = tick(batch_job(4, cap_usd=amount * Decimal("2.5"), prompt=first.prompt))
     assert (job.state, states(job)) == ("paused", ["in-batch"] * 2 + ["pending"] * 2)
-    assert "limit" in job.error
+    assert f"{amount.normalize()}" in job.error  # the reason names what the next call could cost
     assert JudgeBatch.objects.get(job=job).state == "submitted"
     assert_books_balance(job)
 
@@ -496,7 +496,7 @@ def test_a_pause_stops_new_batches_only_and_says_so(judge_server: JudgeServer) -
     add_question(job, "쉬는 동안 더해진 문항")
     run_all(judge_server, job)
     assert (job.state, states(job)) == ("paused", ["answered", "answered", "pending"])
-    assert "go on" in job.error
+    assert job.error  # whatever the language
     assert len(judge_server.batches.batches) == 1
 
 
