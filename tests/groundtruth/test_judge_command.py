@@ -82,6 +82,22 @@ def test_what_cannot_be_done_is_said_and_sends_nothing(arguments: list[str], rea
     assert not JudgeJob.objects.exclude(state="draft").exists()
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["nobody", "clerk", ""])
+def test_who_may_not_confirm_leaves_no_draft_behind(name: str) -> None:
+    _set()
+    make_staff("clerk")
+    with pytest.raises(CommandError):
+        _run("--set", "teachers", "--confirm-as", name, "--yes")
+    assert not JudgeJob.objects.exists()
+
+
+@pytest.mark.django_db
+def test_neither_a_set_nor_a_job_is_refused() -> None:
+    with pytest.raises(CommandError, match="--set --job"):
+        _run("--plan-only")
+
+
 @pytest.fixture
 def workers_find_the_test_database(embedded_services: EmbeddedServices, monkeypatch: pytest.MonkeyPatch) -> None:
     name = connection.settings_dict["NAME"]
@@ -133,3 +149,22 @@ def test_ctrl_c_pauses_the_job_which_is_taken_up_again(
     job.refresh_from_db()
     assert job.state == "completed"
     assert len(judge_server.asked) == len(set(judge_server.ids())) == job.questions.count()
+
+
+@pytest.mark.fault
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_its_limit_paused_goes_on_with_a_higher_one(
+    judge_server: JudgeServer, workers_find_the_test_database: None
+) -> None:
+    truth_set = _set()
+    allow(make_staff("lead"), "groundtruth.can_spend")
+    make_judge_job(truth_set, prompt=Prompt.objects.latest("version"), purpose="trial", state="completed")
+    confirmed = ("--confirm-as", "lead", "--yes")
+    with pytest.raises(CommandError):
+        _run("--set", "teachers", *confirmed, "--cap", "0.000001")
+    assert not judge_server.asked
+    job = JudgeJob.objects.get(purpose="judge")
+    said = _run("--job", str(job.pk), *confirmed, "--cap", "1")
+    job.refresh_from_db()
+    assert (job.state, job.cap_usd) == ("completed", Decimal(1))
+    assert "Limit $1.0000" in said

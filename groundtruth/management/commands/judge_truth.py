@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from groundtruth.dispatch import confirm_job, pause_job, resume_job, sweep
 from groundtruth.judge_selectors import failures, job_counts, left_of_today, trial_answers
-from groundtruth.judge_services import plan_job, plan_trial
+from groundtruth.judge_services import may_spend, plan_job, plan_trial, set_cap
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt, TruthSet
 from groundtruth.selectors import named_set
@@ -38,9 +38,10 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)  # for --version
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--set", dest="set_name", metavar="NAME")
+        subject = parser.add_mutually_exclusive_group(required=True)
+        subject.add_argument("--set", dest="set_name", metavar="NAME")
+        subject.add_argument("--job", type=int, metavar="ID", help=_("Go on with a job that was planned or paused."))
         parser.add_argument("--version", type=int, metavar="N", help=_("Of the set; the newest where it is left out."))
-        parser.add_argument("--job", type=int, metavar="ID", help=_("Go on with a job that was planned or paused."))
         parser.add_argument("--kind", choices=Prompt.Kind.values, help=_("pairwise for sets of the method llm-images."))
         parser.add_argument("--prompt", type=int, metavar="VERSION", help=_("The newest where it is left out."))
         parser.add_argument("--model")
@@ -55,10 +56,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            job = self._given(options["job"]) if options["job"] else planned(options)
-            self._show_price(job)
-            if not options["plan_only"]:
-                self._begin(job, options)
+            user = None if options["plan_only"] else self._spender(options["confirm_as"])
+            cap = dollars(options["cap"])
+            job = self._given(options["job"]) if options["job"] else planned(options, cap)
+            self._show_price(job, cap)
+            if user is not None:
+                self._begin(job, user, cap, sure=options["yes"])
                 self._wait_for(job)
                 self._report(job)
         except (JudgeError, SetError, PermissionDenied) as error:
@@ -72,13 +75,13 @@ class Command(BaseCommand):
             raise CommandError(_("There is no judge job %(id)s that was planned or paused.") % {"id": pk})
         return job
 
-    def _show_price(self, job: JudgeJob) -> None:
+    def _show_price(self, job: JudgeJob, cap: Decimal | None) -> None:
         counted = job.parameters.get("estimate", {})
         self.stdout.write(_("Judge job %(id)s") % {"id": job.pk} + f": {job.truth_set}, {job.model}, {job.prompt}")
         self.stdout.write(
             _(
-                "%(calls)s calls (%(reused)s more were answered before), %(input)s + %(output)s tokens expected; "
-                "%(unknown)s were sent before with unknown outcome."
+                "%(calls)s calls (%(reused)s more repeat one of these or were answered before), "
+                "%(input)s + %(output)s tokens expected; %(unknown)s were sent before with unknown outcome."
             )
             % {
                 "calls": counted.get("calls", "?"),
@@ -93,28 +96,36 @@ class Command(BaseCommand):
             % {
                 "expected": f"{job.expected_usd:.4f}",
                 "maximum": f"{job.maximum_usd:.4f}",
-                "cap": f"{job.cap_usd:.4f}",
+                "cap": f"{job.cap_usd if cap is None else cap:.4f}",
                 "left": f"{left_of_today():.4f}",
             }
         )
 
-    def _begin(self, job: JudgeJob, options: dict[str, Any]) -> None:
-        if not options["confirm_as"]:
+    def _spender(self, name: str | None) -> User:
+        """Asked for before anything is planned, or each mistake would leave a draft behind."""
+        if not name:
             raise CommandError(_("Name who answers for the money with --confirm-as, or only plan with --plan-only."))
-        user = User.objects.filter(username=options["confirm_as"], is_active=True).first()
+        user = User.objects.filter(username=name, is_active=True).first()
         if user is None:
-            raise CommandError(_("There is no user “%(name)s”.") % {"name": options["confirm_as"]})
-        if not options["yes"]:
-            self._ask(job)
-        if job.state == State.PAUSED:
-            resume_job(job=job, user=user)
-        else:
-            confirm_job(job=job, user=user)
+            raise CommandError(_("There is no user “%(name)s”.") % {"name": name})
+        may_spend(user)
+        return user
 
-    def _ask(self, job: JudgeJob) -> None:
+    def _begin(self, job: JudgeJob, user: User, cap: Decimal | None, *, sure: bool) -> None:
+        """`cap` None leaves the limit as it is."""
+        if not sure:
+            self._ask(job, job.cap_usd if cap is None else cap)
+        if job.state == State.DRAFT:
+            confirm_job(job=job, user=user, cap_usd=cap)
+            return
+        if cap is not None:
+            set_cap(job=job, cap_usd=cap, user=user)
+        resume_job(job=job, user=user)
+
+    def _ask(self, job: JudgeJob, cap: Decimal) -> None:
         if not sys.stdin.isatty():
             raise CommandError(_("Nobody can be asked here. Add --yes to confirm the price."))
-        answer = input(_("Spend up to $%(cap)s? Type “yes”:") % {"cap": f"{job.cap_usd:.4f}"} + " ")
+        answer = input(_("Spend up to $%(cap)s? Type “yes”:") % {"cap": f"{cap:.4f}"} + " ")
         if answer.strip().lower() != "yes":
             raise CommandError(_("Nothing was sent. Judge job %(id)s waits for confirmation.") % {"id": job.pk})
 
@@ -182,9 +193,9 @@ class Command(BaseCommand):
             raise CommandError("\n".join(filter(None, [job.error, *failure_lines(job)])) or job.get_state_display())
 
 
-def planned(options: dict[str, Any]) -> JudgeJob:
+def planned(options: dict[str, Any], cap: Decimal | None) -> JudgeJob:
     """A draft as the options say. Raises CommandError, JudgeError."""
-    truth_set = named_set(options["set_name"] or "", options["version"])
+    truth_set = named_set(options["set_name"], options["version"])
     pictures = truth_set.method == TruthSet.Method.LLM_IMAGES
     kind = Prompt.Kind(options["kind"] or (Prompt.Kind.PAIRWISE if pictures else Prompt.Kind.LISTWISE))
     chosen: dict[str, Any] = {
@@ -192,7 +203,7 @@ def planned(options: dict[str, Any]) -> JudgeJob:
         "prompt": find_prompt(kind, options["prompt"]),
         "model": options["model"] or DEFAULT_MODELS[kind],
         "parameters": JudgeParameters(**{name: options[name] for name in DEFAULTS.as_json()}),
-        "cap_usd": dollars(options["cap"]),
+        "cap_usd": cap,
     }
     return plan_trial(**chosen) if options["trial"] else plan_job(**chosen, mode=options["mode"])
 
