@@ -1,5 +1,5 @@
 """The pages of the ground truth. Importing the package registers them."""
 
-from groundtruth.admin import judging, prompts, review, spending
+from groundtruth.admin import changes, judging, prompts, review, spending, truth_pairs, truth_sets
 
-__all__ = ["judging", "prompts", "review", "spending"]
+__all__ = ["changes", "judging", "prompts", "review", "spending", "truth_pairs", "truth_sets"]
