@@ -28,6 +28,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]  # fmt: skip
     judging = [
         _entry(
+            request, _("Truth sets"), "fact_check", "admin:groundtruth_truthset_changelist",
+            "groundtruth.view_truthset", "groundtruth.add_truthset",
+        ),
+        _entry(
             request, _("Review"), "rate_review", "admin:groundtruth_reviewround_changelist",
             "groundtruth.review_pairs", "groundtruth.view_reviewround",
         ),
@@ -48,6 +52,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             request, _("Spending by day"), "payments", "admin:groundtruth_spendday_changelist",
             "groundtruth.view_spendday",
         ),
+        _entry(request, _("Audit trail"), "history", "admin:groundtruth_change_changelist", "groundtruth.view_change"),
     ]  # fmt: skip
     people = [
         _entry(request, _("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
