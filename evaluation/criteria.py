@@ -15,6 +15,7 @@ from evaluation.bounds import Bounds
 from evaluation.intervals import Interval
 
 CALLS = "calls_ok"  # of a performance run: calls that were answered before the first that was not
+FEW_DIGITS = 10  # smaller figures of performance are shown with three digits
 WILSON, BOOTSTRAP, EQUAL, COUNT = "wilson", "bootstrap", "equal", "calls"  # how an interval was made
 
 # The criteria that the program brings (evaluation/migrations/0002_criteria.py), for the catalogues of translations.
@@ -77,7 +78,7 @@ class Line:
     def shown(self, number: float) -> str:
         """A figure of this criterion as a person reads it."""
         if self.kind == "performance":
-            return f"{number:,.1f}".removesuffix(".0")
+            return f"{number:,.1f}".removesuffix(".0") if abs(number) >= FEW_DIGITS else f"{number:.3g}"
         return f"{number:+.3f}" if self.kind == "baseline" else f"{number:.3f}"
 
 

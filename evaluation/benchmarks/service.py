@@ -96,7 +96,7 @@ def _sentences(figures: dict[str, Any], configuration: dict[str, Any]) -> Iterat
     yield f"Memory ({memory['of']}): {memory['after_load_gb']} GiB once loaded, {memory['peak_gb']} GiB at most."
     yield (
         f"{figures['answered']} of {figures['calls']} calls answered, {figures['calls_ok']} in a row; main memory "
-        f"{rss['start_mb']} -> {rss['end_mb']} MiB, {rss['slope_mb_per_1000']} MiB per 1,000 calls."
+        f"{rss['start_mb']} -> {rss['end_mb']} MiB, {rss['slope_mb_per_1000']} MiB per 1,000 calls in the second half."
     )
     if figures["failures"]:
         yield "Failures: " + ", ".join(f"{reason} ({count})" for reason, count in figures["failures"].items())

@@ -257,8 +257,8 @@ def test_the_shipped_lines_are_the_agreed_ones() -> None:
 
 
 def test_figures_are_shown_as_a_person_reads_them() -> None:
-    shown = (RECALL.shown(0.8), BASELINE.shown(0.0123), SPEED.shown(200), SPEED.shown(1234.56))
-    assert shown == ("0.800", "+0.012", "200", "1,234.6")
+    shown = (RECALL.shown(0.8), BASELINE.shown(0.0123), *map(SPEED.shown, (200, 1234.56, 8, 0.112)))
+    assert shown == ("0.800", "+0.012", "200", "1,234.6", "8", "0.112")
 
 
 def test_an_open_figure_has_no_upper_end() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from embeddings.precision_services import settle_precision
 from embeddings.search import SearchError
 from evaluation.models import Criterion, PerformanceRun
 from evaluation.performance import GIVE_UP, WORKER, Bench, Plan, Series, figures_of, measure
-from evaluation.service_memory import MIB, Memory
+from evaluation.service_memory import GPU_PROCESS, MIB, PROCESS, WHOLE_GPU, Memory
 from evaluation.service_queries import IMAGE, TEXT, PerformanceError, kinds_of, requests
 from itembank.processes import running_worker
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
@@ -225,5 +226,46 @@ def test_memory_that_grows_by_a_megabyte_in_a_hundred_calls_grows_by_ten_in_a_th
     assert growth == {"start_mb": 200, "end_mb": 210, "slope_mb_per_1000": pytest.approx(10)}
 
 
+def test_memory_that_fills_at_first_and_then_stays_does_not_leak() -> None:
+    resident = [(calls, min(200 + calls // 10, 230) * MIB) for calls in range(0, 1001, 100)]
+    growth = figures_of({TEXT: series_of([1.0], resident=resident)}, TEXT)["rss"]
+    assert (growth["start_mb"], growth["end_mb"]) == (200, 230)
+    assert growth["slope_mb_per_1000"] == pytest.approx(0, abs=0.01)
+
+
 def test_memory_that_could_not_be_seen_has_no_growth() -> None:
     assert set(figures_of({TEXT: series_of([1.0])}, TEXT)["rss"].values()) == {None}
+
+
+# ---- memory of a worker's device
+
+DRIVER = """#!/bin/sh
+case "$1" in
+  --query-compute-apps*) echo "{apps}" ;;
+  *) echo "2048" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("apps", "of", "mebibytes"), [("{pid}, 1234", GPU_PROCESS, 1234), ("1, 999", WHOLE_GPU, 2048)])
+def test_a_workers_gpu_memory_is_its_own_or_where_that_is_hidden_that_of_the_whole_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apps: str, of: str, mebibytes: int
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(DRIVER.replace("{apps}", apps.replace("{pid}", str(os.getpid()))))
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    memory = Memory(os.getpid(), here=False)
+    assert (memory.sample(), memory.of, memory.peak()) == (mebibytes * MIB, of, mebibytes * MIB)
+
+
+def test_without_a_gpu_it_is_main_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    memory = Memory(os.getpid(), here=False)
+    assert (memory.sample() or 0) > 10 * MIB
+    assert memory.of == PROCESS
+
+
+def test_of_a_process_that_is_gone_nothing_is_claimed() -> None:
+    memory = Memory(None, here=False)
+    assert (memory.sample(), memory.resident(), memory.peak()) == (None, None, None)
