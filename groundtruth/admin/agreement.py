@@ -122,10 +122,7 @@ def _weights() -> list[tuple[Weights, str]]:
 def _name(labels: Labels, comparison: Comparison) -> str:
     if comparison.symmetric:
         return _("Persons, all couples")
-    return _("%(left)s / %(right)s") % {
-        "left": labels.names[comparison.left],
-        "right": labels.names[comparison.right],
-    }
+    return f"{labels.names[comparison.left]} / {labels.names[comparison.right]}"
 
 
 def _line(label: str, found: Agreement, comparison: Comparison, *, chosen: bool = False) -> Line:

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -296,6 +297,13 @@ def test_a_set_that_nobody_reviewed_says_how_to_begin(client: Client, truth_set:
 
 
 @pytest.mark.usefixtures("viewer")
+def test_a_set_without_pairs_asks_for_pairs_first(client: Client, truth_set: TruthSet) -> None:
+    html = page(client, truth_set)
+    assert "no pairs yet" in html
+    assert "sample_review" not in html
+
+
+@pytest.mark.usefixtures("viewer")
 def test_a_frozen_set_that_nobody_reviewed_asks_for_a_new_version(client: Client, truth_set: TruthSet) -> None:
     pair_of(truth_set, 3, None)
     freeze_set(truth_set=truth_set, user=None)
@@ -354,6 +362,16 @@ def test_another_comparison_and_other_weights_can_be_chosen(client: Client, trut
     assert "0.74 weighted kappa" in text
     assert "precision" not in text
     assert "Similar only to kim" not in text_of(page(client, truth_set, "?c=no-such&weights=none&list=x&p=x"))
+
+
+@pytest.mark.usefixtures("viewer")
+def test_each_comparison_is_a_link_away(client: Client, truth_set: TruthSet, prompt: Prompt) -> None:
+    by_model(pair_of(truth_set, 2, 3), 3, prompt, judge="org/model & co: v1")
+    (link,) = re.findall(r'class="ib-link" href="(\?c=[^"]*)"', page(client, truth_set))
+    chosen = text_of(
+        re.findall(r'<h2 class="ib-agreement-name.*?</h2>', page(client, truth_set, unescape(link)), re.DOTALL)[0]
+    )
+    assert unescape(chosen).startswith("org/model & co: v1 · ")
 
 
 @pytest.mark.usefixtures("viewer")
