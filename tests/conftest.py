@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.utils import translation
+from django.utils.translation import trans_real
 
 from tests.tiny_models import write_tiny_models
 
@@ -18,8 +19,12 @@ def _media_in_tmp(settings: Any, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _english() -> Iterator[None]:
-    """Messages as the code has them. What a request says follows the request: Korean unless it asks for English."""
+def _english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Messages as the code has them, also in threads, which do not know what language was chosen here.
+
+    What a request says follows the request: Korean unless it asks for English.
+    """
+    monkeypatch.setattr(trans_real, "_default", trans_real.translation("en"))
     with translation.override("en"):
         yield
 

@@ -3,6 +3,7 @@
 import json
 import time
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -110,8 +111,11 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([as_dict(each) for each in results], ensure_ascii=False, indent=2))
             return
         Console(file=cast("IO[str]", self.stdout), width=WIDTH).print(table(results))
-        for each in skipped:
-            self.stderr.write(f"{each.truth_set}: {each.settings.query_view} → {each.settings.corpus}: {each.reason}")
+        seen = Counter(
+            (str(each.truth_set), each.settings.query_view, each.settings.corpus, each.reason) for each in skipped
+        )
+        for (truth, view, corpus, reason), count in seen.items():
+            self.stderr.write(f"{truth}: {view} → {corpus} ({count}): {reason}")
 
 
 @contextmanager
