@@ -6,13 +6,14 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from evaluation import run_services
+from evaluation.matrix import Matrix, Skipped, create_matrix
 from evaluation.models import EvaluationRun
 from evaluation.run_services import cancel_run
 from evaluation.run_settings import RunSettings
 from evaluation.tasks import ring
 from groundtruth.models import TruthSet
 
-__all__ = ["cancel_run", "resume_run", "start_run"]
+__all__ = ["cancel_run", "resume_run", "start_matrix", "start_run"]
 
 
 def start_run(
@@ -28,3 +29,12 @@ def resume_run(*, run: EvaluationRun) -> None:
     """See run_services.resume_run."""
     run_services.resume_run(run=run)
     transaction.on_commit(partial(ring, run))
+
+
+def start_matrix(matrix: Matrix, *, name: str, user: User | None = None) -> tuple[list[EvaluationRun], list[Skipped]]:
+    """See matrix.create_matrix."""
+    runs, skipped = create_matrix(matrix, name=name, user=user)
+    for run in runs:
+        if run.state == EvaluationRun.State.WAITING:
+            transaction.on_commit(partial(ring, run))
+    return runs, skipped

@@ -1,6 +1,6 @@
 """Rounds of review: made from a set, or drawn as a sample, then closed. Each function owns its transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -30,17 +30,20 @@ def create_round(
     reviewers_a_pair: int = 1,
     show_judgement: bool = False,
     relevances: Iterable[int | None] | None = None,
+    pair_ids: Collection[int] | None = None,
     limit: int | None = None,
     seed: int = 1,
     user: User | None = None,
 ) -> ReviewRound:
     """A round over the set's pairs of the relevances (None: those nobody judged), all of them where none are named.
 
-    `limit` takes the first so many of the order. Raises ReviewError where no pair is chosen or the name is taken;
-    SetFrozenError.
+    `pair_ids` takes those of them alone, `limit` the first so many of the order. Raises ReviewError where no pair is
+    chosen or the name is taken; SetFrozenError.
     """
     locked = lock_for_writing(truth_set=truth_set)
     facts = facts_of(locked, chosen_pairs(locked, relevances))
+    if pair_ids is not None:
+        facts = [each for each in facts if each.pair_id in pair_ids]
     ordered = uncertain_first(facts, seed) if order == ReviewRound.Order.UNCERTAIN else shuffled(facts, seed)
     made = ReviewRound(
         truth_set=locked,

@@ -48,11 +48,15 @@ def judged(truth_set: TruthSet, settings: RunSettings) -> Judged:
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for query in read_queries(truth_set, settings):
         found[query.query_id] = {}
-    pairs = TruthPair.objects.filter(truth_set=truth_set, final_relevance__isnull=False)
-    with_images = Q(item__category=Item.ItemCategory.IMAGE)
-    narrowed = {"all": Q(), "with-images": with_images, "text-only": ~with_images}[settings.corpus]
-    rows = pairs.filter(narrowed).values_list("query__query_id", "item_id", "final_relevance")
+    rows = judged_pairs(truth_set, settings).values_list("query__query_id", "item_id", "final_relevance")
     for query_id, item_id, relevance in rows.iterator(chunk_size=10_000):
         if query_id in found:
             found[query_id][str(item_id)] = relevance
     return dict(found)
+
+
+def judged_pairs(truth_set: TruthSet, settings: RunSettings) -> QuerySet[TruthPair]:
+    """Those with a relevance, among the items searched."""
+    pairs = TruthPair.objects.filter(truth_set=truth_set, final_relevance__isnull=False)
+    with_images = Q(item__category=Item.ItemCategory.IMAGE)
+    return pairs.filter({"all": Q(), "with-images": with_images, "text-only": ~with_images}[settings.corpus])

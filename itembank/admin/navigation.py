@@ -54,6 +54,18 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ),
         _entry(request, _("Audit trail"), "history", "admin:groundtruth_change_changelist", "groundtruth.view_change"),
     ]  # fmt: skip
+    evaluating = [
+        _entry(
+            request, _("Evaluation runs"), "science", "admin:evaluation_evaluationrun_changelist",
+            "evaluation.view_evaluationrun",
+        ),
+        _entry(
+            request, _("Performance runs"), "speed", "admin:evaluation_performancerun_changelist",
+            "evaluation.view_performancerun",
+        ),
+        _entry(request, _("Criteria"), "rule", "admin:evaluation_criterion_changelist", "evaluation.view_criterion"),
+        _entry(request, _("Reports"), "summarize", "admin:evaluation_report_changelist", "evaluation.view_report"),
+    ]  # fmt: skip
     people = [
         _entry(request, _("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
         _entry(request, _("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
@@ -62,6 +74,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": "", "items": work},
         {"title": _("Embeddings"), "items": engines},
         {"title": _("Ground truth"), "items": judging},
+        {"title": _("Evaluation"), "items": evaluating},
         {"title": _("Accounts"), "items": people},
     ]
 
