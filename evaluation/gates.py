@@ -10,9 +10,9 @@ verdict says whether the interval supports that, or more queries might still lif
 
 The decision:
 - GO: every criterion is PASS.
-- NO-GO: a no-go line is broken, or a criterion of accuracy (of the run, or against the baseline) is FAIL.
-- CONDITIONAL GO: the rest. No accuracy was shown to be too low, but something is not shown yet, or speed or memory
-  misses its line, which machines and settings can mend. The conditions are the criteria that are not PASS.
+- NO-GO: a no-go line is broken.
+- CONDITIONAL GO: the rest. Nothing rules the model out, but something misses its line or is not shown yet. The
+  conditions are the criteria that are not PASS.
 
 Pure: no database. Sentences are in the language of the moment.
 """
@@ -49,11 +49,6 @@ class Verdict:
     more: int | None = None
     no_go: bool = False
     no_go_supported: bool = False
-
-    @property
-    def rules_out(self) -> bool:
-        """Whether this alone makes the decision a NO-GO."""
-        return self.no_go or (self.state == FAIL and self.line.kind != "performance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +174,7 @@ def decide(lines: Sequence[Line], figure_of: Callable[[Line], Figure | None]) ->
     """The decision over all criteria, by the rule at the top of this module."""
     verdicts = tuple(judge(line, figure_of(line)) for line in lines)
     outcome = _outcome(verdicts)
-    decisive = [each for each in verdicts if each.rules_out] if outcome == NO_GO else verdicts
+    decisive = [each for each in verdicts if each.no_go] if outcome == NO_GO else verdicts
     return Decision(
         outcome,
         _summary(outcome, verdicts),
@@ -190,7 +185,7 @@ def decide(lines: Sequence[Line], figure_of: Callable[[Line], Figure | None]) ->
 
 
 def _outcome(verdicts: Sequence[Verdict]) -> str:
-    if any(each.rules_out for each in verdicts):
+    if any(each.no_go for each in verdicts):
         return NO_GO
     return GO if verdicts and all(each.state == PASS for each in verdicts) else CONDITIONAL_GO
 
@@ -201,8 +196,8 @@ def _summary(outcome: str, verdicts: Sequence[Verdict]) -> str:
     if outcome == GO:
         return _("Every criterion is met.")
     if outcome == NO_GO:
-        return _("A no-go line is broken, or accuracy is shown to be below its line.")
-    return _("Accuracy is not shown to be too low, but not every criterion is met yet.")
+        return _("A no-go line is broken.")
+    return _("No no-go line is broken, but not every criterion is met yet.")
 
 
 def _sentence(verdict: Verdict) -> str:
