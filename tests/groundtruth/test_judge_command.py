@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from groundtruth.judge_services import confirm_job
 from groundtruth.models import JudgeJob, Judgement, LedgerEntry, Prompt, TruthSet
 from itembank.embedded import EmbeddedServices
 from tests.factories import allow, make_staff
@@ -168,3 +169,19 @@ def test_a_job_that_its_limit_paused_goes_on_with_a_higher_one(
     job.refresh_from_db()
     assert (job.state, job.cap_usd) == ("completed", Decimal(1))
     assert "Limit $1.0000" in said
+
+
+@pytest.mark.fault
+@pytest.mark.django_db(transaction=True)
+def test_a_running_job_whose_terminal_was_closed_is_taken_up_again(
+    judge_server: JudgeServer, workers_find_the_test_database: None
+) -> None:
+    truth_set = _set()
+    lead = allow(make_staff("lead"), "groundtruth.can_spend")
+    make_judge_job(truth_set, prompt=Prompt.objects.latest("version"), purpose="trial", state="completed")
+    _run("--set", "teachers", "--plan-only")
+    job = confirm_job(job=JudgeJob.objects.get(purpose="judge"), user=lead)
+    assert job.state == "running"
+    said = _run("--job", str(job.pk), "--confirm-as", "lead")
+    assert "Completed" in said
+    assert Judgement.objects.filter(pair__truth_set=truth_set).exists()

@@ -40,7 +40,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         subject = parser.add_mutually_exclusive_group(required=True)
         subject.add_argument("--set", dest="set_name", metavar="NAME")
-        subject.add_argument("--job", type=int, metavar="ID", help=_("Go on with a job that was planned or paused."))
+        subject.add_argument("--job", type=int, metavar="ID", help=_("Go on with a job that has not ended."))
         parser.add_argument("--version", type=int, metavar="N", help=_("Of the set; the newest where it is left out."))
         parser.add_argument("--kind", choices=Prompt.Kind.values, help=_("pairwise for sets of the method llm-images."))
         parser.add_argument("--prompt", type=int, metavar="VERSION", help=_("The newest where it is left out."))
@@ -70,9 +70,9 @@ class Command(BaseCommand):
     # ---- the price and the answer to it
 
     def _given(self, pk: int) -> JudgeJob:
-        job = JudgeJob.objects.filter(pk=pk, state__in=[State.DRAFT, State.PAUSED]).first()
+        job = JudgeJob.objects.filter(pk=pk, state__in=[State.DRAFT, State.PAUSED, State.RUNNING]).first()
         if job is None:
-            raise CommandError(_("There is no judge job %(id)s that was planned or paused.") % {"id": pk})
+            raise CommandError(_("There is no judge job %(id)s that has not ended.") % {"id": pk})
         return job
 
     def _show_price(self, job: JudgeJob, cap: Decimal | None) -> None:
@@ -112,7 +112,9 @@ class Command(BaseCommand):
         return user
 
     def _begin(self, job: JudgeJob, user: User, cap: Decimal | None, *, sure: bool) -> None:
-        """`cap` None leaves the limit as it is."""
+        """`cap` None leaves the limit as it is. A job that runs is only watched: whoever did so before is gone."""
+        if job.state == State.RUNNING and cap is None:
+            return
         if not sure:
             self._ask(job, job.cap_usd if cap is None else cap)
         if job.state == State.DRAFT:
@@ -120,7 +122,8 @@ class Command(BaseCommand):
             return
         if cap is not None:
             set_cap(job=job, cap_usd=cap, user=user)
-        resume_job(job=job, user=user)
+        if job.state == State.PAUSED:
+            resume_job(job=job, user=user)
 
     def _ask(self, job: JudgeJob, cap: Decimal) -> None:
         if not sys.stdin.isatty():
