@@ -1,0 +1,39 @@
+"""A report's sections, in the language of the moment."""
+
+from typing import Any
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from evaluation.models import Report
+from evaluation.report import accuracy, appendix, comparing, conclusions, errors, opening, speed
+from evaluation.report.document import Document
+from evaluation.report.measuring import Measured, measure
+from evaluation.report.numbers import outcome_words
+
+SECTIONS = (
+    opening.verdict, opening.key_figures, opening.environment, opening.data_set, accuracy.overall, accuracy.by_slice,
+    accuracy.by_model, accuracy.by_truth, comparing.comparison, speed.performance, conclusions.analysis, errors.errors,
+    conclusions.recommendations, appendix.appendix,
+)  # fmt: skip
+
+
+def content(measured: Measured) -> Document:
+    """The same for the same runs, whenever it is made: no date but those of the runs is in it."""
+    candidate, baseline = measured.candidate, measured.baseline
+    subtitle = _("Run: %(run)s") % {"run": candidate.run.name}
+    if baseline:
+        subtitle += " · " + _("baseline: %(run)s") % {"run": baseline.run.name}
+    return Document(
+        measured.report.title,
+        subtitle,
+        get_language() or "en",
+        measured.decision,
+        outcome_words(measured.decision.outcome),
+        tuple(section(measured) for section in SECTIONS),
+    )
+
+
+def report_page(report: Report) -> dict[str, Any]:
+    """What evaluation/report_body.html needs; that page links evaluation/report.css."""
+    return {"report": report, "document": content(measure(report))}
