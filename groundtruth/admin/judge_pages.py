@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import Count
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -64,6 +65,7 @@ RULES = {
     Failure.TRUNCATED: gettext_lazy("Not asked again. Paid. Plan another job with a longer answer."),
     Failure.MALFORMED: gettext_lazy("Asked once more, which is paid, then given up."),
     Failure.EXPIRED: gettext_lazy("Not asked again by itself. Nothing is charged."),
+    Failure.UNASKABLE: gettext_lazy("Nothing was sent. Mend the item, then ask again."),
 }
 
 
@@ -127,6 +129,7 @@ def job_page(job: JudgeJob, user: User) -> dict[str, Any]:
         "lines": state_lines(job_counts(job)),
         "failures": [{"label": failure_label(each.kind), "group": each} for each in failures(job)],
         "consistency": consistency(job),
+        "batches": job.batches.annotate(requests=Count("ledger")),
         "trial": trial_answers(job) if is_trial(job) and job.confirmed_at else [],
         "tried": is_trial(job) or tried(job.prompt, job.model),
         "controls": controls(job, user),

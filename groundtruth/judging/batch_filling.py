@@ -88,12 +88,12 @@ class Filling:
     def _add(self, question: JudgeQuestion) -> None:
         built = built_from(question)
         if built is None:
-            _end(question, State.FAILED, failure=Failure.REJECTED, error=no_pairs_left())
+            _end(question, State.FAILED, failure=Failure.UNASKABLE, error=no_pairs_left())
         elif not _reused(question, built):
             try:
                 body = request_body(built, self.parameters)
             except JudgeError as error:  # a broken picture, which concerns no other question
-                _end(question, State.FAILED, failure=Failure.REJECTED, error=str(error))
+                _end(question, State.FAILED, failure=Failure.UNASKABLE, error=str(error))
             else:
                 self._write(question, built, body)
 
@@ -101,7 +101,7 @@ class Filling:
         size = len(line_of(UUID(int=0), body))
         if size > MAX_BYTES:
             error = _("The question is larger than a batch may be. Choose smaller images.")
-            _end(question, State.FAILED, failure=Failure.REJECTED, error=error)
+            _end(question, State.FAILED, failure=Failure.UNASKABLE, error=error)
             return
         if self.requests >= MAX_REQUESTS or self.size + size > MAX_BYTES:
             raise FullError

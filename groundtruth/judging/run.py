@@ -120,7 +120,7 @@ class _Asker:
         """What to send, its pictures opened; None where the question has its end already, without paying."""
         built = built_from(question)
         if built is None:
-            self._end(question, State.FAILED, failure=Failure.REJECTED, error=no_pairs_left())
+            self._end(question, State.FAILED, failure=Failure.UNASKABLE, error=no_pairs_left())
             return None
         refuse_frozen(question.job)
         with transaction.atomic():
@@ -130,7 +130,7 @@ class _Asker:
         try:
             built.messages()
         except JudgeError as error:  # a broken picture, which costs nothing and concerns no other question
-            self._end(question, State.FAILED, failure=Failure.REJECTED, error=str(error))
+            self._end(question, State.FAILED, failure=Failure.UNASKABLE, error=str(error))
             return None
         return built
 

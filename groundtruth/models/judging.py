@@ -207,6 +207,7 @@ class JudgeQuestion(models.Model):
         TRUNCATED = "truncated", _("The answer was cut at its length limit")
         MALFORMED = "malformed", _("The answer does not have the agreed form")
         EXPIRED = "expired", _("The batch ended before its turn")
+        UNASKABLE = "unaskable", _("The question cannot be made: a picture or its pairs are missing")
 
     job = models.ForeignKey(JudgeJob, models.CASCADE, related_name="questions", db_index=False, verbose_name=_("job"))
     position = models.PositiveIntegerField(_("position"))
