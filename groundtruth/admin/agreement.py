@@ -11,7 +11,6 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils.formats import number_format
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -21,7 +20,7 @@ from groundtruth import agreement_selectors as selectors
 from groundtruth.admin.judge_pages import usd
 from groundtruth.agreement import Agreement, Figure, Weights
 from groundtruth.agreement_basis import Cost, basis, cost, jobs_in_both_orders
-from groundtruth.agreement_selectors import Comparison, Difference, Labels, agreement, comparisons
+from groundtruth.agreement_selectors import Comparison, Labels, agreement, comparisons
 from groundtruth.exchange.truth_csv import csv_line
 from groundtruth.models import Relevance, TruthSet
 from itembank.imports.rejected import BOM
@@ -65,15 +64,14 @@ def agreement_page(request: HttpRequest, pk: int) -> HttpResponse:
     held = comparisons(labels)
     context = admin.site.each_context(request) | {
         "title": _("Agreement: %(set)s") % {"set": truth_set},
+        "opts": TruthSet._meta,
+        "original": truth_set,
         "truth_set": truth_set,
-        "set_address": _address("admin:groundtruth_truthset_change", pk),
         "basis": basis(truth_set),
         "cost": _cost(cost(truth_set, labels)),
         "jobs": jobs_in_both_orders(truth_set) if request.user.has_perm("groundtruth.view_judgejob") else [],
         "may_see_items": request.user.has_perm("itembank.view_item"),
     }
-    if admin.site.is_registered(TruthSet):  # or its list, to which the path on top leads, is not there
-        context |= {"opts": TruthSet._meta, "original": truth_set}
     if held:
         context |= _compared(request, labels, held)
     return TemplateResponse(request, "groundtruth/agreement.html", context)
@@ -169,26 +167,13 @@ def _listed(request: HttpRequest, labels: Labels, chosen: Comparison) -> dict[st
     positives, negatives = selectors.false_positives(chosen), selectors.false_negatives(chosen)
     negative = request.GET.get("list") == "negatives"
     page: Page[Any] = Paginator(negatives if negative else positives, A_PAGE).get_page(request.GET.get("p"))
-    rows = selectors.differences(labels, chosen, list(page))
     return {
         "positives": len(positives),
         "negatives": len(negatives),
         "list": "negatives" if negative else "positives",
         "page": page,
-        "rows": [(each, pair_address(each)) for each in rows],
+        "rows": selectors.differences(labels, chosen, list(page)),
     }
-
-
-def pair_address(difference: Difference) -> str:
-    """The page of the pair, which shows both items; empty where there is none."""
-    return _address("admin:groundtruth_truthpair_change", difference.pair.pk)
-
-
-def _address(view: str, pk: int) -> str:
-    try:
-        return reverse(view, args=[pk])
-    except NoReverseMatch:
-        return ""
 
 
 def _cost(spent: Cost) -> dict[str, Any]:

@@ -349,6 +349,14 @@ def test_items_are_linked_for_those_who_may_open_them(client: Client, truth_set:
     assert link in page(client, truth_set)
 
 
+def test_pairs_are_linked_for_those_who_may_see_them(client: Client, truth_set: TruthSet, viewer: User) -> None:
+    link = f"/admin/groundtruth/truthpair/{pair_of(truth_set, 3, 0).pk}/change/"
+    assert link not in page(client, truth_set)
+    allow(viewer, "groundtruth.view_truthpair")
+    assert link in page(client, truth_set)
+    assert client.get(link).status_code == 200
+
+
 @pytest.mark.usefixtures("viewer")
 def test_another_comparison_and_other_weights_can_be_chosen(client: Client, truth_set: TruthSet) -> None:
     kim, lee = make_staff("kim"), make_staff("lee")
