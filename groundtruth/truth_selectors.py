@@ -98,14 +98,14 @@ def _by_category(truth_set: TruthSet) -> list[CategoryCounts]:
     for category, relevance, count, said in grouped.annotate(count=Count("pk"), said=Count("approved_relevance")):
         by_category.setdefault(category, {})[relevance] = count
         approved[category] = approved.get(category, 0) + said
-    relevant = pairs.filter(final_relevance__gte=Relevance.RELATED).values_list("query__item__category")
-    answered = dict(relevant.annotate(count=Count("query", distinct=True)))
-    queries = sorted(_grouped(TruthQuery.objects.filter(truth_set=truth_set), "item__category"))
+    queries = TruthQuery.objects.filter(truth_set=truth_set)
+    relevant = pairs.filter(final_relevance__gte=Relevance.RELATED).values("query")
+    answered = dict(_grouped(queries.filter(pk__in=relevant), "item__category"))
     return [
         CategoryCounts(
             name, SetCounts(count, by_category.get(name, {})), answered.get(name, 0), approved.get(name, 0)
         )
-        for name, count in queries
+        for name, count in sorted(_grouped(queries, "item__category"))
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.db.models import Exists, OuterRef
 from django.template.defaultfilters import filesizeformat
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from embeddings.models import Embedding, Encoder
@@ -43,6 +44,10 @@ def _score(label: Label, value: float | None, help_text: Label = "") -> forms.Fl
         label=label, initial=value, min_value=0, max_value=1, required=value is not None, help_text=help_text,
         widget=forms.NumberInput(attrs=INPUT | {"step": "any"}),
     )  # fmt: skip
+
+
+def _relevances(*values: int) -> list[tuple[int, Label]]:
+    return [(value, format_lazy("{} · {}", value, Relevance(value).label)) for value in values]
 
 
 def _text(label: Label, rows: int, help_text: Label = "") -> forms.CharField:
@@ -149,7 +154,7 @@ class HybridForm(NameForm):
     )
     threshold = forms.TypedChoiceField(
         label=_("a set agrees from relevance"), coerce=int, initial=2, widget=forms.Select(attrs=SELECT),
-        choices=[(value, f"{value} · {Relevance(value).label}") for value in (1, 2, 3)],
+        choices=_relevances(1, 2, 3),
     )  # fmt: skip
 
     def __init__(self, data: Any = None) -> None:
@@ -252,7 +257,7 @@ class PairForm(forms.Form):
     item = forms.CharField(label=_("code of the candidate"), widget=forms.TextInput(attrs=INPUT))
     relevance = forms.TypedChoiceField(
         label=_("relevance"), coerce=int, widget=forms.Select(attrs=SELECT),
-        choices=[(value, f"{value} · {Relevance(value).label}") for value in (3, 2, 1, 0)],
+        choices=_relevances(3, 2, 1, 0),
     )  # fmt: skip
 
     def clean_query_item(self) -> Item:

@@ -150,7 +150,6 @@ def counted(truth_set: TruthSet) -> dict[str, Any]:
     return {
         "total": total,
         "parts": relevance_parts(total.counts),
-        "labels": [relevance_label(each) for each in RELEVANCES],
         "rows": [_row(each) for each in categories],
         "sum": _row(total),
     }

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import F, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from groundtruth.admin.changes import SetFilter, set_id, told
 from groundtruth.admin.truth_forms import PairForm
 from groundtruth.admin.truth_pages import RELEVANCES, relevance_label
-from groundtruth.models import Relevance, TruthPair, TruthSet
+from groundtruth.models import Relevance, TruthPair, TruthQuery, TruthSet
 from groundtruth.set_services import SetError, add_pair, set_relevance
 from groundtruth.truth_selectors import all_words, shown_pair
 from itembank.admin.base import BankChangeList, ModelAdmin, person
@@ -78,6 +78,13 @@ class ApprovalFilter(DropdownFilter):
         return queryset.filter(wanted) if wanted else queryset
 
 
+class TruthPairChangeList(BankChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Without "Show all", which would leave the set."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
+
+
 @admin.register(TruthPair)
 class TruthPairAdmin(ModelAdmin[TruthPair]):
     list_display = ("query_cell", "item_cell", "final_cell", "method_cell", "approved_cell", "score_cell", "sources")
@@ -103,7 +110,7 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
         return False  # a pair that is wrong gets the relevance 0
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
+        return TruthPairChangeList
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.relevance_view))
@@ -125,12 +132,14 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[TruthPair], search_term: str
     ) -> tuple[QuerySet[TruthPair], bool]:
-        """Items first, whose codes have an index, then their pairs."""
+        """Items first, whose codes have an index, then their queries and pairs: one after another they use indexes."""
         term = search_term.replace("\x00", "").strip()
         if not term:
             return queryset, False
         items = list(Item.objects.filter(code__startswith=term).values_list("pk", flat=True)[:MOST_ITEMS])
-        return queryset.filter(Q(query__item__in=items) | Q(item__in=items)), False
+        asked = TruthQuery.objects.filter(truth_set=set_id(request.GET.get("truth_set")) or 0, item__in=items)
+        queries = list(asked.values_list("pk", flat=True))
+        return queryset.filter(Q(query__in=queries) | Q(item__in=items)), False
 
     @admin.display(description=gettext_lazy("query item"))
     def query_cell(self, pair: TruthPair) -> SafeString:
@@ -170,7 +179,7 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        truth_set = get_object_or_404(TruthSet, pk=set_id(request.GET.get("truth_set")) or 0)
+        truth_set = get_object_or_404(TruthSet, pk=_asked_set(request) or 0)
         sent = request.method == "POST"
         form = PairForm(request.POST) if sent else PairForm(initial=request.GET.dict())
         if sent and form.is_valid():
@@ -237,6 +246,12 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
         return TemplateResponse(request, f"groundtruth/{template}", {**common, **context})
+
+
+def _asked_set(request: HttpRequest) -> int | None:
+    """By the address, or by that of the list from which the person came."""
+    before = QueryDict(request.GET.get("_changelist_filters", ""))
+    return set_id(request.GET.get("truth_set") or before.get("truth_set"))
 
 
 def _item_cell(item: Item) -> SafeString:

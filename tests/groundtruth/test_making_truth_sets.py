@@ -56,6 +56,12 @@ def _refused(answer: Any) -> str:
 # ---- who, and which way
 
 
+def test_forms_speak_the_language_of_the_page(admin: Client) -> None:
+    assert "Similar (same concept" in admin.get(f"{ADD}?way=hybrid").content.decode()
+    admin.cookies["django_language"] = "ko"
+    assert "Similar (same concept" not in admin.get(f"{ADD}?way=hybrid").content.decode()
+
+
 def test_making_a_set_needs_its_permission(client: Client) -> None:
     client.force_login(allow(make_staff(), "groundtruth.view_truthset", "groundtruth.change_truthset"))
     assert client.get(ADD).status_code == 403

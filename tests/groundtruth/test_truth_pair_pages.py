@@ -241,6 +241,11 @@ def test_a_frozen_set_takes_no_pair(admin: Client, truth_set: TruthSet) -> None:
     assert "is frozen" in _add(admin, truth_set).content.decode()
 
 
+def test_the_button_of_the_list_adds_to_its_set(admin: Client, truth_set: TruthSet) -> None:
+    page = admin.get(f"{LIST}add/", {"_changelist_filters": f"truth_set={truth_set.pk}&relevance=3"})
+    assert page.context["set"] == truth_set
+
+
 def test_who_may_not_add_pairs_is_refused(signed_in: Callable[..., Client], truth_set: TruthSet) -> None:
     make_item(code="D")
     assert _add(signed_in("view_truthpair", "change_truthpair"), truth_set).status_code == 403
