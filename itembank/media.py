@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, SuspiciousFileOperation
+from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -52,9 +53,7 @@ def serve_media(request: HttpRequest, path: str) -> FileResponse:
         file = default_storage.open(path)
     except (OSError, ValueError, SuspiciousFileOperation) as error:
         raise Http404 from error
-    shown = SHOWN_TYPES.get(PurePosixPath(path).suffix.lower())
-    content_type = shown or "application/octet-stream"
-    return _harmless(FileResponse(file, as_attachment=shown is None, content_type=content_type))
+    return _file_response(file, path)
 
 
 @require_safe
@@ -66,6 +65,15 @@ def serve_thumbnail(request: HttpRequest, pk: int, size: int) -> FileResponse:
     return thumbnail_response(get_object_or_404(ItemImage, pk=pk), size)
 
 
+def image_response(image: ItemImage) -> FileResponse:
+    """The stored file of an image. 404 where it is missing."""
+    try:
+        file = image.file.storage.open(image.file.name)
+    except OSError as error:
+        raise Http404 from error
+    return _file_response(file, image.file.name)
+
+
 def thumbnail_response(image: ItemImage, size: int) -> FileResponse:
     """The thumbnail of an image, which need not be saved. 404 where the stored file is missing or broken."""
     try:
@@ -74,6 +82,12 @@ def thumbnail_response(image: ItemImage, size: int) -> FileResponse:
         logger.warning("no thumbnail of image %s: %s", image.pk, error)
         raise Http404 from error
     return _harmless(FileResponse(file, content_type="image/webp"))
+
+
+def _file_response(file: File[bytes], path: str) -> FileResponse:
+    shown = SHOWN_TYPES.get(PurePosixPath(path).suffix.lower())
+    content_type = shown or "application/octet-stream"
+    return _harmless(FileResponse(file, as_attachment=shown is None, content_type=content_type))
 
 
 def _harmless(response: FileResponse) -> FileResponse:

@@ -1,8 +1,10 @@
-"""Items, their images, and the batches they came in."""
+"""Items, their images, the batches they came in, and the programs that may ask for them."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -217,3 +219,62 @@ class SanitisedImage(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ApiToken(models.Model):
+    """The right of a program to call the API. Only the hash of its secret is kept; a client may have several."""
+
+    client = models.CharField(_("client"), max_length=100)
+    prefix = models.CharField(_("begins with"), max_length=16, editable=False)
+    digest = models.CharField(max_length=HASH_LENGTH, unique=True, editable=False)
+    scopes = ArrayField(models.CharField(max_length=32), verbose_name=_("scopes"))
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("made by")
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ["-created_at", "-id"]
+        default_permissions = ("add", "change", "view")  # revoked, never deleted: the record of calls names them
+        constraints = [
+            models.CheckConstraint(condition=~Q(client=""), name="apitoken_client_not_empty"),
+            models.CheckConstraint(condition=Q(digest__regex=r"^[0-9a-f]{64}$"), name="apitoken_digest_sha256"),
+            models.CheckConstraint(condition=Q(scopes__len__gt=0), name="apitoken_has_a_scope"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} ({self.prefix}…)"
+
+    @property
+    def expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+class ApiCall(models.Model):
+    """A call of the API that changed something, or that a known caller was refused. Rows are only added."""
+
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+    caller = models.CharField(_("caller"), max_length=150)
+    token = models.ForeignKey(
+        ApiToken, models.PROTECT, null=True, blank=True, related_name="calls", verbose_name=_("API token")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("user")
+    )
+    method = models.CharField(_("method"), max_length=16)
+    path = models.CharField(_("address"), max_length=300)
+    status = models.PositiveSmallIntegerField(_("answer"))
+
+    class Meta:
+        verbose_name = _("API call")
+        verbose_name_plural = _("API calls")
+        ordering = ["-id"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.status}"

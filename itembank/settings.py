@@ -54,6 +54,8 @@ OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
 LLM_DAILY_CAP_USD = env.decimal("ITEMBANK_LLM_DAILY_CAP_USD", Decimal(20), validate=validate.Range(min=0))
 LLM_TIMEOUT_SECONDS = env.int("ITEMBANK_LLM_TIMEOUT_SECONDS", 120, validate=validate.Range(min=1))  # for an answer
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+# Of one client, over all its tokens and all web processes.
+API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", 600, validate=validate.Range(min=1))
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3, validate=validate.Range(min=1))  # each file of an upload
 refuse_bad_values(env)
 
@@ -77,6 +79,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "ninja",  # its documentation page, served from here
     "embeddings",
     "groundtruth",
     "evaluation",
@@ -85,6 +88,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "itembank.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "itembank.api.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,7 +1,8 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from itembank.api import site
 from itembank.media import serve_media, serve_thumbnail
 
 urlpatterns = [
@@ -9,6 +10,8 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("media/thumbnails/<int:pk>/<int:size>/", serve_thumbnail, name="thumbnail"),
     path("media/<path:path>", serve_media, name="media"),
+    path("api/v1/", include((site.urls(), "api"))),
+    re_path("^api/", site.nothing_here),
     path("admin/", include("embeddings.urls")),
     path("admin/", include("groundtruth.urls")),
     path("admin/", admin.site.urls),

@@ -1,5 +1,5 @@
 """The pages of the bank. Importing the package registers them."""
 
-from itembank.admin import accounts, items, uploads
+from itembank.admin import accounts, api_tokens, items, uploads
 
-__all__ = ["accounts", "items", "uploads"]
+__all__ = ["accounts", "api_tokens", "items", "uploads"]

@@ -69,7 +69,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     people = [
         _entry(request, _("Users"), "person", "admin:auth_user_changelist", "auth.view_user"),
         _entry(request, _("Groups"), "group", "admin:auth_group_changelist", "auth.view_group"),
-    ]
+        _entry(
+            request, _("API tokens"), "key", "admin:itembank_apitoken_changelist", "itembank.view_apitoken",
+            "itembank.add_apitoken",
+        ),
+        _entry(request, _("API calls"), "receipt", "admin:itembank_apicall_changelist", "itembank.view_apicall"),
+    ]  # fmt: skip
     return [
         {"title": "", "items": work},
         {"title": _("Embeddings"), "items": engines},

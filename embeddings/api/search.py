@@ -1,0 +1,178 @@
+"""Search for other programs. What a search takes and gives is mapped here, and nowhere else."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from ninja import Path, Query, Router, Schema
+from pydantic import ConfigDict, Field
+
+from embeddings.search import Filters, Hit, SearchError, SearchRequest, SearchResponse, search
+from embeddings.search.types import MAX_K, MAX_TEXT_CHARACTERS
+from itembank.api.access import ApiRequest, Guard, demand
+from itembank.api.items import EXAMPLE, ItemFilters, ItemOut, shown_items, with_images
+from itembank.api.problems import Problem
+from itembank.api.scopes import Scope
+from itembank.api.texts import Code, Line
+from itembank.models import Item
+
+router = Router(tags=["search"])
+
+MAX_IMAGE_BYTES = 7_000_000
+"""Of the picture; in base64, within Django's bound of a request body (10 MiB)."""
+
+STATUSES = {
+    "unknown-item": 404,
+    "no-active-encoder": 409,
+    "no-vectors": 409,
+    "item-without-vector": 409,
+    "broker-silent": 503,
+    "worker-silent": 503,
+}
+"""By the codes of SearchError; any other is about what was asked: 422."""
+
+
+class FiltersIn(ItemFilters):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SearchOptions(Schema):
+    encoder: Line | None = Field(None, description="Its slug; the active one where none is named.")
+    k: int = Field(10, ge=1, le=MAX_K, description="Hits, at most.")
+    exact: bool = Field(False, description="Compare with every vector instead of asking the index: slower, and sure.")
+    with_items: bool = Field(False, description="Give each hit its item. Needs the scope `items:read` too.")
+
+
+class SearchIn(SearchOptions):
+    """By text, image, both, or an item of the bank."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "text": "일차함수의 기울기를 구하시오.",
+                    "filters": {"subject": ["수학"], "difficulty": [2, 3]},
+                    "k": 5,
+                },
+                {"item": "M2-0417", "k": 20},
+            ]
+        },
+    )
+
+    text: str = Field("", max_length=MAX_TEXT_CHARACTERS)
+    image: str | None = Field(
+        None,
+        max_length=MAX_IMAGE_BYTES * 4 // 3 + 4,
+        description=f"A PNG, JPEG or WebP file in base64, {MAX_IMAGE_BYTES:,} bytes at most before encoding.",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
+    item: Code | None = Field(None, description="The code of an item: what is similar to it?")
+    filters: FiltersIn = FiltersIn.model_validate({})
+
+
+class SimilarQuery(SearchOptions, ItemFilters):
+    pass
+
+
+class HitOut(Schema):
+    rank: int
+    code: str
+    score: float = Field(description="1 is the same.")
+    signals: dict[str, float] = Field(description="The score of each method.")
+    item: ItemOut | None = Field(None, description="Where `with_items` asked for it.")
+
+
+class SearchOut(Schema):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "hits": [
+                        {"rank": 1, "code": "M2-0418", "score": 0.93, "signals": {"dense": 0.93}, "item": EXAMPLE},
+                    ],
+                    "encoder": "kure-v1",
+                    "method": "dense",
+                    "route": "index",
+                    "timings_ms": {"encode": 21.4, "search": 4.2, "total": 26.0},
+                    "notes": [],
+                }
+            ]
+        }
+    )
+
+    hits: list[HitOut]
+    encoder: str
+    method: str
+    route: str = Field(description="How the hits were found, such as `index` or `exact`.")
+    timings_ms: dict[str, float]
+    notes: list[str] = Field(description="Warnings about this answer, for people.")
+
+
+@router.post(
+    "/search",
+    response=SearchOut,
+    auth=Guard(Scope.SEARCH),
+    summary="Search",
+    openapi_extra={"x-problems": [404, 409, 503]},
+)
+def search_items(request: ApiRequest, body: SearchIn) -> dict[str, Any]:
+    """The items nearest to a text, an image, both, or an item. A text or image waits for the gpu worker."""
+    fields = {"text": body.text, "image": _image(body.image), "item_code": body.item}
+    return _answer(request, body, body.filters, fields)
+
+
+@router.get(
+    "/items/{path:code}/similar",
+    response=SearchOut,
+    auth=Guard(Scope.SEARCH),
+    summary="Similar items",
+    openapi_extra={"x-problems": [409]},
+)
+def similar_items(request: ApiRequest, code: Path[Code], query: Query[SimilarQuery]) -> dict[str, Any]:
+    """The items nearest to an item, by its stored vector."""
+    return _answer(request, query, query, {"item_code": code})
+
+
+def _answer(
+    request: ApiRequest, options: SearchOptions, filters: ItemFilters, query: Mapping[str, Any]
+) -> dict[str, Any]:
+    if options.with_items:
+        demand(request.auth, Scope.ITEMS_READ)
+    try:
+        asked = SearchRequest(
+            **query, encoder=options.encoder, filters=Filters(**filters.values()), k=options.k, exact=options.exact
+        )
+        return _shown(search(asked), with_items=options.with_items)
+    except SearchError as error:
+        status = STATUSES.get(error.code, 422)
+        headers = {"Retry-After": "5"} if status == 503 else {}
+        raise Problem(status, error.code, error.message, headers=headers) from error
+
+
+def _shown(response: SearchResponse, *, with_items: bool) -> dict[str, Any]:
+    items = _items(response.hits) if with_items else {}
+    hits = [
+        {"rank": hit.rank, "code": hit.code, "score": hit.score, "signals": hit.signals, "item": items.get(hit.code)}
+        for hit in response.hits
+    ]
+    names = ("encoder", "method", "route", "timings_ms", "notes")
+    return {"hits": hits} | {name: getattr(response, name) for name in names}
+
+
+def _items(hits: tuple[Hit, ...]) -> dict[str, dict[str, Any]]:
+    """By code; an item that was deleted since is not among them."""
+    found = with_images(Item.objects.filter(pk__in=[hit.item_id for hit in hits]))
+    return {item["code"]: item for item in shown_items(found)}
+
+
+def _image(encoded: str | None) -> bytes | None:
+    """Bytes of a file; what they hold is checked by the search."""
+    if not encoded:
+        return None
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(422, "broken-base64", _("The image is not valid base64. Encode the file's bytes.")) from error

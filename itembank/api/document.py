@@ -1,0 +1,152 @@
+"""The API as one object, and its OpenAPI document with what django-ninja leaves out: scopes and problems."""
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from ninja import NinjaAPI, Schema
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+from ninja.parser import Parser
+from ninja.types import DictStrAny
+from pydantic import Field
+
+from itembank.api.access import Guard
+from itembank.api.problems import CONTENT_TYPE, Problem, add_handlers
+from itembank.api.scopes import LABELS
+
+DESCRIPTION = """
+Search, items, encoders, embedding jobs, truth sets and evaluation runs of the item bank.
+
+Send a token as `Authorization: Bearer …`; who runs the bank makes it in the admin, with the scopes that you need.
+Lists come in pages: give `next_cursor` back as `cursor`. Errors are problem details (RFC 9457): `code` is stable,
+`detail` says in the language of `Accept-Language` (ko, en) what to do.
+"""
+REASONS = {
+    400: "The body is not JSON.",
+    401: "No token, or one that is not known, revoked or expired.",
+    403: "The token lacks the scope.",
+    404: "There is no such thing.",
+    409: "Not in this state.",
+    413: "The request is too large.",
+    415: "The body is not `application/json`.",
+    422: "A value is not valid; `errors` names each.",
+    429: "Too many calls; `Retry-After` says in how many seconds to go on.",
+    500: "The bank failed.",
+    503: "A part of the bank does not answer; try again later.",
+}
+
+
+class FieldError(Schema):
+    field: str = Field(description="Such as `body.filters.subject.0`.")
+    code: str
+    message: str
+
+
+class ProblemOut(Schema):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable; decide by it.")
+    detail: str = Field(description="For people, in their language.")
+    errors: list[FieldError] | None = None
+    scope: str | None = Field(None, description="The scope that is missing.")
+
+
+class JsonParser(Parser):
+    """Strict: another content type, what JSON does not know (NaN), and nesting without end are refused."""
+
+    def parse_body(self, request: HttpRequest) -> DictStrAny:
+        if request.content_type != "application/json":
+            raise Problem(415, "not-json", _("Send the body as application/json."))
+        try:
+            body: DictStrAny = json.loads(request.body, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise Problem(400, "broken-json", _("The body is not valid JSON. Check it with a JSON tool.")) from error
+        return body
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+class BankAPI(NinjaAPI):
+    def __init__(self) -> None:
+        super().__init__(
+            title="Itembank",
+            version="1",
+            description=DESCRIPTION.strip(),
+            urls_namespace="api",
+            parser=JsonParser(),
+            docs_url=None,
+            openapi_url=None,  # itembank/api/site.py serves both
+            servers=[{"url": "/api/v1"}],
+        )
+        add_handlers(self)
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: DictStrAny | None = None
+    ) -> OpenAPISchema:
+        document = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
+        guards = {
+            self.get_openapi_operation_id(operation): operation.auth_callbacks[0]
+            for router in self._get_bound_routers()
+            for view in router.path_operations.values()
+            for operation in view.operations
+            if operation.auth_callbacks
+        }
+        for path in document["paths"].values():
+            for operation in path.values():
+                _complete(operation, guards.get(operation["operationId"]))
+        document["components"]["schemas"]["Problem"] = ProblemOut.model_json_schema(
+            ref_template="#/components/schemas/{model}"
+        )
+        document["components"]["schemas"].update(document["components"]["schemas"]["Problem"].pop("$defs"))
+        document["components"]["responses"] = {f"Problem{status}": _problem(status) for status in REASONS}
+        document["components"]["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": _scopes()},
+            "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "Of the admin."},
+        }
+        return document
+
+
+def _complete(operation: DictStrAny, guard: Any) -> None:
+    """Who may call it, and with which problems it may answer."""
+    statuses = {500, *operation.pop("x-problems", [])}
+    if isinstance(guard, Guard) and guard.scope:
+        operation["security"] = [{"token": [guard.scope.value]}, {"session": []}]
+        operation["description"] = f"{operation.get('description', '')}\n\nScope: `{guard.scope.value}`".strip()
+        statuses |= {401, 403, 429}
+    if operation.get("parameters"):
+        statuses |= {422}
+    if any(each["in"] == "path" for each in operation.get("parameters", [])):
+        statuses |= {404}
+    if operation.get("requestBody"):
+        statuses |= {400, 413, 415, 422}
+    for status in sorted(statuses):
+        operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
+
+
+def _problem(status: int) -> DictStrAny:
+    example = {
+        "type": "urn:itembank:problem:scope-missing",
+        "title": "Forbidden",
+        "status": 403,
+        "code": "scope-missing",
+        "detail": "이 호출에는 “search” 범위가 필요합니다.",
+        "scope": "search",
+    }
+    media: DictStrAny = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status == 403:
+        media["example"] = example
+    return {"description": REASONS[status], "content": {CONTENT_TYPE: media}}
+
+
+def _scopes() -> str:
+    return "Scopes: " + ", ".join(f"`{scope.value}`" for scope in LABELS)

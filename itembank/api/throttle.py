@@ -1,0 +1,64 @@
+"""How many calls a client may make: a count a minute in the broker, which all web processes share.
+
+Where the broker is away, calls pass uncounted: a bank that cannot count is still one that answers. The log says so.
+"""
+
+import logging
+import time
+
+import redis
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from itembank.api.problems import Problem
+
+WINDOW_SECONDS = 60
+PATIENCE_SECONDS = 0.25  # the broker answers in under 1 ms; nobody waits long for one that is away
+RETRY_AFTER_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+_broker: dict[str, redis.Redis] = {}
+_away_until: dict[str, float] = {}
+
+
+def count_call(client: str) -> None:
+    """Raises Problem 429 for the call above the client's share of this minute."""
+    now = time.time()
+    if _counted(f"itembank:api:{int(now // WINDOW_SECONDS)}:{client}") <= settings.API_CALLS_PER_MINUTE:
+        return
+    seconds = int(WINDOW_SECONDS - now % WINDOW_SECONDS) + 1
+    raise Problem(
+        429,
+        "too-many-calls",
+        _("More than %(most)s calls in a minute. Go on in %(seconds)s seconds.")
+        % {"most": settings.API_CALLS_PER_MINUTE, "seconds": seconds},
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def _counted(key: str) -> int:
+    """The calls of this window with this one; 0 while the broker is away."""
+    url = settings.CELERY_BROKER_URL
+    if time.monotonic() < _away_until.get(url, 0.0):
+        return 0
+    try:
+        pipe = _connection(url).pipeline()
+        pipe.incr(key)
+        pipe.expire(key, 2 * WINDOW_SECONDS)
+        return int(pipe.execute()[0])
+    except (redis.RedisError, OSError) as error:
+        _away_until[url] = time.monotonic() + RETRY_AFTER_SECONDS
+        logger.warning("API calls are not counted: the broker does not answer (%s)", type(error).__name__)
+        return 0
+
+
+def _connection(url: str) -> redis.Redis:
+    """One pool a process; kombu's name of a socket is another than redis-py's."""
+    if url not in _broker:
+        _broker[url] = redis.Redis.from_url(
+            # The database number of a socket's address has another name there; the counts may stand in any.
+            url.replace("redis+socket://", "unix://", 1).split("?")[0],
+            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=PATIENCE_SECONDS,
+        )
+    return _broker[url]
