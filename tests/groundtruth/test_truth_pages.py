@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from groundtruth import truth_selectors
 from groundtruth.models import Change, Judgement, TruthPair, TruthSet
 from groundtruth.set_services import freeze_set
 from tests.factories import allow, make_admin, make_item, make_staff
@@ -38,6 +39,12 @@ def signed_in(client: Client) -> Callable[..., Client]:
         return client
 
     return sign_in
+
+
+@pytest.fixture(autouse=True)
+def _always_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, no count is kept."""
+    monkeypatch.setattr(truth_selectors, "LONG", float("inf"))
 
 
 def _set(**fields: Any) -> TruthSet:
@@ -101,6 +108,29 @@ def test_the_sidebar_leads_to_sets_and_trail(signed_in: Callable[..., Client]) -
     html = _html(signed_in("view_truthset", "view_change").get("/admin/"))
     assert LIST in html
     assert TRAIL in html
+
+
+def test_counts_that_took_long_are_kept_for_a_while(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(truth_selectors, "LONG", 0)
+    monkeypatch.setattr(truth_selectors, "KEPT_FOR", 1_000_000)
+    truth_set = _set()
+    first = truth_selectors.set_counts([truth_set])
+    parts = truth_selectors.category_counts(truth_set)
+    make_pair(truth_set.queries.all()[0], relevance=1)
+    with CaptureQueriesContext(connection) as caught:
+        assert truth_selectors.set_counts([truth_set]) == first
+        assert truth_selectors.category_counts(truth_set) == parts
+    assert not caught.captured_queries
+
+
+def test_counts_from_before_a_set_was_frozen_are_not_shown_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(truth_selectors, "LONG", 0)
+    monkeypatch.setattr(truth_selectors, "KEPT_FOR", 1_000_000)
+    truth_set = _set()
+    truth_selectors.set_counts([truth_set])
+    make_pair(truth_set.queries.all()[0], relevance=1)
+    freeze_set(truth_set=truth_set, user=None)
+    assert truth_selectors.set_counts([truth_set])[truth_set.pk].total == 4
 
 
 # ---- one set
