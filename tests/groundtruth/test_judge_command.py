@@ -125,15 +125,16 @@ def test_a_prompt_is_tried_and_then_judges_the_set_on_a_real_worker(
 
 @pytest.mark.fault
 @pytest.mark.django_db(transaction=True)
-def test_ctrl_c_pauses_the_job_which_is_taken_up_again(
-    judge_server: JudgeServer, workers_find_the_test_database: None
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_kill_and_a_closed_terminal_pause_the_job_which_is_taken_up_again(
+    judge_server: JudgeServer, workers_find_the_test_database: None, how: signal.Signals
 ) -> None:
     truth_set = _set()
     for _ in range(5):
         make_pair(make_query(truth_set))
     allow(make_staff("lead"), "groundtruth.can_spend")
     make_judge_job(truth_set, prompt=Prompt.objects.latest("version"), purpose="trial", state="completed")
-    press = iter([lambda: os.kill(os.getpid(), signal.SIGINT)])
+    press = iter([lambda: os.kill(os.getpid(), how)])
 
     def arrived(_asked: Asked) -> None:
         next(press, lambda: None)()

@@ -1,5 +1,6 @@
 """`manage.py judge_truth`: have a set's candidates judged by a paid model, once a person has confirmed the price."""
 
+import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -136,7 +137,7 @@ class Command(BaseCommand):
 
     def _wait_for(self, job: JudgeJob) -> None:
         # Paused before the worker is stopped, which takes a while; and also where none had begun.
-        with self._paused_by_ctrl_c(job), self._worker(), self._paused_by_ctrl_c(job):
+        with ended_like_ctrl_c(), self._paused_by_ctrl_c(job), self._worker(), self._paused_by_ctrl_c(job):
             self._watch(job)
 
     @contextmanager
@@ -194,6 +195,19 @@ class Command(BaseCommand):
         )
         if job.state != State.COMPLETED:
             raise CommandError("\n".join(filter(None, [job.error, *failure_lines(job)])) or job.get_state_display())
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """A closed terminal and `kill` do what Ctrl-C does, or the worker would live on, with nobody to stop it."""
+    signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def planned(options: dict[str, Any], cap: Decimal | None) -> JudgeJob:
