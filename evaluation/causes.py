@@ -131,15 +131,15 @@ def _unjudged(each: Standing) -> Iterable[str]:
 
 
 def _near_duplicates(each: Standing, items: Mapping[int, Item]) -> Iterable[str]:
-    """Results that nobody called relevant, though their text is nearly that of the query or of a relevant item."""
+    """Results that nobody judged, though their text is nearly that of the query or of a relevant item."""
     known = [_pieces(items[pk]) for pk in (each.query.item_id, *each.ranks) if pk in items]
     like = [
         items[pk].code
         for pk in each.results[:LOOKED_AT]
-        if pk in items and pk not in each.ranks and any(_alike(_pieces(items[pk]), other) for other in known)
+        if pk in items and pk not in each.labels and any(_alike(_pieces(items[pk]), other) for other in known)
     ]
     if like:
-        yield _("Nearly the same text, but not labelled as relevant: %(codes)s.") % {"codes": ", ".join(like)}
+        yield _("Nearly the same text, but unjudged: %(codes)s.") % {"codes": ", ".join(like)}
 
 
 def _pieces(item: Item) -> frozenset[str]:

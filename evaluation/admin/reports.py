@@ -145,7 +145,7 @@ class ReportAdmin(ModelAdmin[Report]):
 
 def _body(report: Report) -> str:
     """The report's part of the page. A large one takes seconds to compute; what it is computed from does not change."""
-    key = f"evaluation-report-{report.pk}-{get_language()}"
+    key = f"evaluation-report-{report.pk}-{report.created_at.timestamp():.0f}-{get_language()}"
     kept: str | None = cache.get(key)
     if kept is None:
         kept = render_to_string("evaluation/report_body.html", report_page(report))

@@ -49,7 +49,7 @@ class SharedForm(forms.Form):
 
     name = forms.CharField(label=_("name"), max_length=100, required=False, widget=forms.TextInput(attrs=INPUT))
     scope = _choice(
-        _("items searched"), SCOPE_NAMES.items(), help_text=_("The whole bank is harder: more items can come first.")
+        _("scope"), SCOPE_NAMES.items(), help_text=_("The whole bank is harder: more items can come first.")
     )
     depth = _whole(_("results kept for a query"), DEFAULTS.depth)
     rerank_top = _whole(_("results that are reranked"), DEFAULTS.rerank_top)
@@ -100,6 +100,10 @@ class RunForm(SharedForm):
     )  # fmt: skip
     reranker = _choice(_("reranker"), required=False)
 
+    field_order = (
+        "truth_set", "scenario", "query_view", "corpus", "scope", "name", "method", "encoders", "alpha", "weights",
+        "reranker", "rerank_top", "rerank_threshold", "depth",
+    )  # fmt: skip
     WHAT = ("truth_set", "scenario", "query_view", "corpus", "scope", "name")
 
     def __init__(self, data: Any = None, *, user: User, initial: Any = None) -> None:
@@ -173,7 +177,11 @@ class MatrixForm(SharedForm):
     )  # fmt: skip
     lexical = forms.BooleanField(label=_("Words alone (BM25) too"), required=False)
 
-    WHAT = ("name", "truth_sets", "scenarios", "scope", "depth")
+    field_order = (
+        "name", "truth_sets", "scenarios", "scope", "encoders", "lexical", "alphas", "rerankers", "rerank_top",
+        "rerank_threshold", "depth",
+    )  # fmt: skip
+    WHAT = ("name", "truth_sets", "scenarios", "scope")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

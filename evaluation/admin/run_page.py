@@ -38,7 +38,7 @@ def context(request: HttpRequest, run: EvaluationRun) -> dict[str, Any]:
         "controls": _controls(request, run),
         "settings": settings_in_words(run),
         "fingerprints": sorted(run.configuration.get("fingerprints", {}).items()),
-        "environment": list(_flat(run.environment)),
+        "machine": list(_flat(run.environment)),
         "relevance": relevance,
         "thresholds": (1, 2, 3),
         "by": by,

@@ -174,7 +174,7 @@ def test_a_run_shows_figures_intervals_settings_and_fingerprints(admin: Client, 
 
 def test_queries_without_a_relevant_item_are_counted_aloud(admin: Client, bank: Bank) -> None:
     html = _html(admin, f"{LIST}{bank.run().pk}/change/")
-    assert "1 queries were left out: they have no relevant item." in html
+    assert "Queries left out, for they have no relevant item: 1." in html
     assert f"Q_{bank.items[9].code}" in html
 
 

@@ -38,7 +38,8 @@
     window.setTimeout(follow, pause, root);
   }
 
-  for (const root of document.querySelectorAll('[data-progress][data-state="running"]')) {
+  const UNFINISHED = '[data-progress][data-state="running"], [data-progress][data-state="waiting"]';
+  for (const root of document.querySelectorAll(UNFINISHED)) {
     window.setTimeout(follow, PAUSE, root);
   }
 })();
