@@ -15,6 +15,24 @@ PAIRS = (
 )
 
 
+COPY_ITEMS = """
+INSERT INTO groundtruth_truthitem (truth_set_id, item_id)
+SELECT %(new)s, item_id FROM groundtruth_truthitem WHERE truth_set_id = %(old)s ORDER BY id
+"""
+COPY_QUERIES = """
+INSERT INTO groundtruth_truthquery (truth_set_id, query_id, item_id, query_type)
+SELECT %(new)s, query_id, item_id, query_type FROM groundtruth_truthquery WHERE truth_set_id = %(old)s ORDER BY id
+"""
+COPY_PAIRS = """
+INSERT INTO groundtruth_truthpair (truth_set_id, query_id, item_id, relevance, score, approved_relevance, provenance)
+SELECT %(new)s, theirs.id, pair.item_id, pair.relevance, pair.score, pair.approved_relevance, pair.provenance
+FROM groundtruth_truthpair pair
+JOIN groundtruth_truthquery ours ON ours.id = pair.query_id
+JOIN groundtruth_truthquery theirs ON theirs.truth_set_id = %(new)s AND theirs.query_id = ours.query_id
+WHERE pair.truth_set_id = %(old)s ORDER BY pair.id
+"""
+
+
 class NewPair(NamedTuple):
     """`query` is the id of the TruthQuery's row, `item` of the candidate's."""
 
@@ -47,3 +65,10 @@ def copy_rows(statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
             copy.write_row(row)
             count += 1
     return count
+
+
+def copy_contents(old: TruthSet, new: TruthSet) -> None:
+    """The items, queries and pairs of a set into one that has none, within the database."""
+    with connection.cursor() as cursor:
+        for statement in (COPY_ITEMS, COPY_QUERIES, COPY_PAIRS):
+            cursor.execute(statement, {"old": old.pk, "new": new.pk})

@@ -1,6 +1,7 @@
 """Rounds of review: made from a set, or drawn as a sample, then closed. Each function owns its transaction."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -86,8 +87,9 @@ def _saved(made: ReviewRound, chosen: Sequence[PairFacts]) -> ReviewRound:
     rows = (ReviewPair(round=made, pair_id=pair.pair_id, position=at) for at, pair in enumerate(chosen, start=1))
     ReviewPair.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
     _count_earlier_words(made)
-    new = {"round": made.name, "pairs": len(chosen), "order": made.order, "reviewers": made.reviewers_a_pair}
-    audit.record(action="create-round", target=str(made), truth_set=made.truth_set, new=new, user=made.created_by)
+    audit.record(
+        action="create-round", target=str(made), truth_set=made.truth_set, new=_described(made), user=made.created_by
+    )
     return made
 
 
@@ -125,9 +127,12 @@ def close_round(*, review_round: ReviewRound, user: User | None) -> None:
 
 @transaction.atomic
 def reopen_round(*, review_round: ReviewRound, user: User | None) -> None:
-    """Let people go on with a closed round, in which other rounds' words count. SetFrozenError."""
+    """Let people go on with a closed round, in which other rounds' words count. Raises SetFrozenError, and ReviewError
+    for one that is open."""
     lock_for_writing(truth_set=review_round.truth_set)
-    ReviewRound.objects.filter(pk=review_round.pk).update(closed_at=None)
+    closed = ReviewRound.objects.filter(pk=review_round.pk, closed_at__isnull=False)
+    if not closed.update(closed_at=None):
+        raise ReviewError(_("The review round is open."))
     _count_earlier_words(review_round)
     _record(review_round, "reopen-round", user)
 
@@ -135,9 +140,19 @@ def reopen_round(*, review_round: ReviewRound, user: User | None) -> None:
 @transaction.atomic
 def delete_round(*, review_round: ReviewRound, user: User | None) -> None:
     """Remove the round; what people said of its pairs, and what was approved, stays with the set."""
-    _record(review_round, "delete-round", user)
+    old = {**_described(review_round), "settled": review_round.pairs.filter(state=ReviewPair.State.SETTLED).count()}
+    _record(review_round, "delete-round", user, old)
     review_round.delete()
 
 
-def _record(review_round: ReviewRound, action: str, user: User | None) -> None:
-    audit.record(action=action, target=str(review_round), truth_set=review_round.truth_set, user=user)
+def _described(review_round: ReviewRound) -> dict[str, Any]:
+    return {
+        "round": review_round.name,
+        "pairs": review_round.pairs.count(),
+        "order": str(review_round.order),
+        "reviewers": review_round.reviewers_a_pair,
+    }
+
+
+def _record(review_round: ReviewRound, action: str, user: User | None, old: dict[str, Any] | None = None) -> None:
+    audit.record(action=action, target=str(review_round), truth_set=review_round.truth_set, old=old, user=user)

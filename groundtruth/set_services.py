@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from groundtruth import audit
 from groundtruth.fingerprint import fingerprint_of
+from groundtruth.loading import copy_contents
 from groundtruth.models import (
     Change,
     JudgeBatch,
@@ -33,23 +34,6 @@ from itembank.models import Item
 
 State = TruthSet.State
 UNDER_WAY = (JudgeJob.State.RUNNING, JudgeJob.State.PAUSED)
-
-COPY_ITEMS = """
-INSERT INTO groundtruth_truthitem (truth_set_id, item_id)
-SELECT %(new)s, item_id FROM groundtruth_truthitem WHERE truth_set_id = %(old)s ORDER BY id
-"""
-COPY_QUERIES = """
-INSERT INTO groundtruth_truthquery (truth_set_id, query_id, item_id, query_type)
-SELECT %(new)s, query_id, item_id, query_type FROM groundtruth_truthquery WHERE truth_set_id = %(old)s ORDER BY id
-"""
-COPY_PAIRS = """
-INSERT INTO groundtruth_truthpair (truth_set_id, query_id, item_id, relevance, score, approved_relevance, provenance)
-SELECT %(new)s, theirs.id, pair.item_id, pair.relevance, pair.score, pair.approved_relevance, pair.provenance
-FROM groundtruth_truthpair pair
-JOIN groundtruth_truthquery ours ON ours.id = pair.query_id
-JOIN groundtruth_truthquery theirs ON theirs.truth_set_id = %(new)s AND theirs.query_id = ours.query_id
-WHERE pair.truth_set_id = %(old)s ORDER BY pair.id
-"""
 
 
 class SetError(Exception):
@@ -127,17 +111,23 @@ def lock_for_writing(*, truth_set: TruthSet) -> TruthSet:
     """
     if not connection.in_atomic_block:
         raise RuntimeError("The lock ends with the transaction; call lock_for_writing inside of atomic().")
-    locked = TruthSet.objects.select_for_update(no_key=True).filter(pk=truth_set.pk).first()
-    if locked is None:
-        raise SetError(_("The truth set “%(set)s” is no longer there.") % {"set": truth_set})
+    locked = lock_set(truth_set)
     if locked.frozen:
         raise SetFrozenError(locked)
     return locked
 
 
+def lock_set(truth_set: TruthSet) -> TruthSet:
+    """The same for a set that may be frozen. Raises SetError for one that was deleted."""
+    locked = TruthSet.objects.select_for_update(no_key=True).filter(pk=truth_set.pk).first()
+    if locked is None:
+        raise SetError(_("The truth set “%(set)s” is no longer there.") % {"set": truth_set})
+    return locked
+
+
 @transaction.atomic
 def freeze_set(*, truth_set: TruthSet, user: User | None) -> TruthSet:
-    """Close the set for good, with the fingerprint of what it says.
+    """Close the set for good, with the fingerprint of what it says; review rounds that are open are closed with it.
 
     Raises SetError for one without a relevant pair, one that is not built, and one that is still being judged.
     """
@@ -151,8 +141,16 @@ def freeze_set(*, truth_set: TruthSet, user: User | None) -> TruthSet:
     locked.save(update_fields=["fingerprint", "frozen_at", "frozen_by"])
     new = {"fingerprint": locked.fingerprint}
     audit.record(action="freeze", target=str(locked), truth_set=locked, new=new, user=user)
+    _close_rounds(locked, user)
     truth_set.refresh_from_db()
     return truth_set
+
+
+def _close_rounds(truth_set: TruthSet, user: User | None) -> None:
+    """In a frozen set nobody can judge any more."""
+    for each in truth_set.rounds.select_for_update(no_key=True).filter(closed_at=None).order_by("pk"):
+        ReviewRound.objects.filter(pk=each.pk).update(closed_at=truth_set.frozen_at)
+        audit.record(action="close-round", target=str(each), truth_set=truth_set, user=user)
 
 
 def _refuse_unfinished(truth_set: TruthSet) -> None:
@@ -174,15 +172,13 @@ def _refuse_under_judgement(truth_set: TruthSet) -> None:
 @transaction.atomic
 def new_version(*, truth_set: TruthSet, user: User | None) -> TruthSet:
     """A copy that can change: items, queries, pairs and what people approved. Raises SetError for one not ready."""
-    source = TruthSet.objects.select_for_update(no_key=True).get(pk=truth_set.pk)
+    source = lock_set(truth_set)
     _refuse_unfinished(source)
     copied = ("name", "method", "scope", "parameters", "description", "guidelines", "done", "total")
     fields = {name: getattr(source, name) for name in copied}
     version = _next_version(source.name)
     copy = TruthSet.objects.create(**fields, version=version, previous=source, created_by=user)
-    with connection.cursor() as cursor:
-        for statement in (COPY_ITEMS, COPY_QUERIES, COPY_PAIRS):
-            cursor.execute(statement, {"old": source.pk, "new": copy.pk})
+    copy_contents(source, copy)
     audit.record(action="new-version", target=str(copy), truth_set=copy, old=str(source), new=str(copy), user=user)
     return copy
 

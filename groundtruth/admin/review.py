@@ -150,11 +150,11 @@ class ReviewRoundAdmin(ModelAdmin[ReviewRound]):
 
 
 def round_state(review_round: ReviewRound) -> tuple[str, str]:
-    """The class of its badge and its words."""
-    if review_round.closed_at:
-        return "", _("Closed")
+    """The class of its badge and its words. Freezing closes rounds, and says more."""
     if review_round.truth_set.frozen:
         return "", _("Set is frozen")
+    if review_round.closed_at:
+        return "", _("Closed")
     return "ib-run", _("In review")
 
 

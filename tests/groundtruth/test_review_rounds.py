@@ -170,3 +170,18 @@ def test_a_set_that_nobody_judged_gives_no_sample() -> None:
     truth_set, _ = _set_of(None)
     with pytest.raises(CommandError, match="no such pairs"):
         call_command("sample_review", "--set", str(truth_set.pk))
+
+
+def test_the_trail_tells_what_a_deleted_round_was() -> None:
+    truth_set, _pairs = _set_of(3, 2)
+    made = create_round(truth_set=truth_set, name="round", order="random", reviewers_a_pair=2)
+    delete_round(review_round=made, user=None)
+    said = Change.objects.get(action="delete-round").old
+    assert said == {"round": "round", "pairs": 2, "settled": 0, "order": "random", "reviewers": 2}
+
+
+def test_only_a_closed_round_is_opened_again() -> None:
+    made = create_round(truth_set=_set_of(3)[0], name="round")
+    with pytest.raises(ReviewError, match="open"):
+        reopen_round(review_round=made, user=None)
+    assert not Change.objects.filter(action="reopen-round").exists()

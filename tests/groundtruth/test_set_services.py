@@ -19,6 +19,7 @@ from groundtruth.models import (
     TruthPair,
     TruthSet,
 )
+from groundtruth.review_rounds import close_round, create_round
 from groundtruth.set_services import (
     SetError,
     SetFrozenError,
@@ -295,3 +296,21 @@ def test_a_set_that_is_being_written_to_is_frozen_only_afterwards() -> None:
     freezing.join()
     copy = new_version(truth_set=truth_set, user=None)
     assert frozen(copy).fingerprint == TruthSet.objects.get(pk=truth_set.pk).fingerprint
+
+
+def test_freezing_closes_the_review_rounds_that_are_open() -> None:
+    truth_set, user = a_full_set(), make_staff()
+    for name in ("closed", "opened"):
+        create_round(truth_set=truth_set, name=name)
+    close_round(review_round=truth_set.rounds.get(name="closed"), user=None)
+    freeze_set(truth_set=truth_set, user=user)
+    assert not ReviewRound.objects.filter(closed_at=None).exists()
+    trail = Change.objects.filter(action="close-round").order_by("pk")
+    assert list(trail.values_list("target", "user")) == [("closed", None), ("opened", user.pk)]
+
+
+def test_a_set_that_is_gone_meanwhile_is_an_answer_and_no_error_of_the_server() -> None:
+    truth_set = a_full_set()
+    TruthSet.objects.get(pk=truth_set.pk).delete()
+    with pytest.raises(SetError, match="no longer there"):
+        new_version(truth_set=truth_set, user=None)
