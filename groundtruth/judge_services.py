@@ -25,6 +25,7 @@ from groundtruth.judging.planning import (
     write_questions,
 )
 from groundtruth.models import JudgeJob, JudgeQuestion, ModelPrice, Prompt, TruthPair, TruthSet
+from groundtruth.set_services import SetError, lock_set
 
 State = JudgeJob.State
 RETRIABLE = frozenset({JudgeQuestion.State.FAILED, JudgeQuestion.State.UNKNOWN})
@@ -108,7 +109,10 @@ def _write(job: JudgeJob, sketches: Sequence[Sketch], cap_usd: Decimal | None) -
 
 
 def _lock_open(truth_set: TruthSet) -> None:
-    locked = TruthSet.objects.select_for_update(no_key=True).get(pk=truth_set.pk)
+    try:
+        locked = lock_set(truth_set)
+    except SetError as error:
+        raise JudgeError(str(error)) from error
     if locked.frozen:
         raise JudgeError(_("“%(set)s” is frozen. Make a new version of it to judge more.") % {"set": locked})
     if locked.state != TruthSet.State.READY:
@@ -184,12 +188,14 @@ def retry_failed(
 ) -> JudgeJob:
     """Ask failed questions again, and those of unknown outcome where `states` names these: that pays a second time.
 
-    Raises PermissionDenied, JudgeStateError; JudgeError where there are none.
+    Raises PermissionDenied, JudgeStateError; JudgeError where there are none, and where the set was frozen since.
     """
     may_spend(user)
     if not set(states) <= RETRIABLE:
         raise ValueError(f"only {sorted(RETRIABLE)} can be asked again")
     locked = _locked(job, {State.RUNNING, State.PAUSED, State.COMPLETED_WITH_FAILURES})
+    if locked.purpose == JudgeJob.Purpose.JUDGE:
+        _lock_open(locked.truth_set)
     if not JudgeQuestion.objects.filter(job=job, state__in=states).update(**WAITING):
         raise JudgeError(_("Job %(id)s has no such questions to ask again.") % {"id": job.pk})
     _note(locked, "retry", user, new={"states": sorted(states)})

@@ -407,3 +407,23 @@ def test_consistency_compares_the_relevance_of_both_orders(prompt: Prompt, spend
     told = consistency(job)
     assert told is not None
     assert (told.n, told.agreement, round(told.mean_difference, 6)) == (5, 0.8, 0.4)
+
+
+def test_a_set_that_was_deleted_meanwhile_is_refused(prompt: Prompt) -> None:
+    truth_set = _set()
+    TruthSet.objects.get(pk=truth_set.pk).delete()
+    with pytest.raises(JudgeError, match="no longer there"):
+        plan_job(truth_set=truth_set, model="gpt-4o-mini", prompt=prompt, parameters=JudgeParameters())
+
+
+def test_nothing_is_asked_again_for_a_set_that_was_frozen(spender: User) -> None:
+    job = make_judge_job(_set(), state="failures")
+    query = make_query(job.truth_set)
+    question = JudgeQuestion.objects.create(
+        job=job, position=1, query=query, pairs=[], question_hash="0", state="failed", failure="refused"
+    )
+    TruthSet.objects.filter(pk=job.truth_set_id).update(frozen_at=timezone.now(), fingerprint="0")
+    with pytest.raises(JudgeError, match="frozen"):
+        retry_failed(job=job, user=spender)
+    question.refresh_from_db()
+    assert question.state == "failed"
