@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 _ERROR_LENGTH = 500
+SHORTEST_SECRET = 12
 
 _OUT_OF_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 # What gateways say of requests that they dropped; sending again is right.
@@ -125,9 +126,16 @@ def _answered(response: "Response") -> Reply:
 
 def refusal(status: int, raw: str, retry_after: float | None = None) -> Reply:
     """Of a status that is none of success, and its body."""
+    raw = _without_key(raw)
     error = _error_of(raw)
     message = f"HTTP {status}: {error.get('message') or raw}"[:_ERROR_LENGTH]
     return Reply(_kind(status, error), status, raw, retry_after, message)
+
+
+def _without_key(raw: str) -> str:
+    """Some servers repeat the key that they refuse, and what they say is kept and shown. Short ones are no secrets."""
+    key = settings.OPENAI_API_KEY.strip()
+    return raw.replace(key, "…") if len(key) >= SHORTEST_SECRET else raw
 
 
 def _kind(status: int, error: Mapping[str, Any]) -> ReplyKind:

@@ -232,3 +232,14 @@ def test_the_client_is_made_once_and_anew_where_the_settings_change(judge_server
     assert provider() is first
     settings.OPENAI_API_KEY = "another"
     assert provider() is not first
+
+
+def test_a_key_that_the_provider_repeats_is_kept_nowhere(settings: Any) -> None:
+    body = b'{"error": {"message": "wrong key sk-very-secret-key"}}'
+    answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with raw_server(settings, answer):
+        settings.OPENAI_API_KEY = "sk-very-secret-key"
+        reply = ask()
+
+    assert reply.error == "HTTP 401: wrong key …"
+    assert "sk-very-secret-key" not in reply.raw
