@@ -6,6 +6,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from groundtruth.agreement import score_interval
+
 LEVEL = 0.95
 NORMAL = NormalDist()
 DRAWS = 20_000_000  # queries drawn in one bootstrap, at most about this many: 10,000 queries take 0.2 s
@@ -43,15 +45,11 @@ def interval(name: str, values: ArrayLike, seed: int = 1, level: float = LEVEL) 
 
 
 def wilson(successes: float, n: int, level: float = LEVEL) -> Interval:
-    """The score interval of Wilson (1927): 52 of 61 -> 0.743 to 0.920."""
+    """By its score interval. Nothing is known without a query."""
     if not n:
         return Interval(float("nan"), 0.0, 1.0, "wilson", 0, level)
-    z = _z((1 + level) / 2)
     share = min(successes / n, 1.0)
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    # 0 and 1 belong to intervals that reach them; rounding would leave them out.
-    return Interval(share, min(max(0.0, centre - half), share), max(min(1.0, centre + half), share), "wilson", n, level)
+    return Interval(share, *score_interval(share, n, level), "wilson", n, level)
 
 
 def bootstrap(values: NDArray[np.float64], seed: int = 1, level: float = LEVEL) -> Interval:

@@ -121,15 +121,20 @@ def by_query(rows: NDArray[np.int64], symmetric: bool = False) -> Matrix:
 
 
 def wilson(successes: float, n: int) -> Figure:
-    """The share with the score interval of Wilson (1927): 52 of 61 -> 0.743 to 0.920. Not defined below 2."""
+    """The share with its interval. Not defined below 2."""
     if n < FEWEST_PAIRS:
         return Figure()
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     share = successes / n
+    return Figure(share, *score_interval(share, n))
+
+
+def score_interval(share: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """The score interval of Wilson (1927): 52 of 61 -> 0.743 to 0.920."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     # 0 and 1 belong to intervals that reach them; rounding would leave them out.
-    return Figure(share, min(max(0.0, centre - half), share), max(min(1.0, centre + half), share))
+    return min(max(0.0, centre - half), share), max(min(1.0, centre + half), share)
 
 
 def _share(successes: float, of: float, pairs: int) -> Figure:
