@@ -217,7 +217,7 @@ def _take_back(batch: JudgeBatch, error: str, *, afresh: bool = True) -> None:
 def _poll(batch: JudgeBatch) -> None:
     """Ask how far it is, cancel it where the job was cancelled, and take in what an ended one did. Raises CallError."""
     try:
-        remote = batch_client.retrieve(batch.remote_id)
+        remote = batch_client.retrieve(batch.remote_id, batch.key)
         if batch.job.state == JudgeJob.State.CANCELLED and remote.state not in ENDING:
             remote = batch_client.cancel(batch.remote_id)
     except CallError as error:

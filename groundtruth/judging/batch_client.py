@@ -9,6 +9,8 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from groundtruth.judging.client import Reply, failed, provider
 from groundtruth.judging.parameters import JudgeError
 
@@ -69,10 +71,16 @@ def find(key: UUID) -> Remote | None:
     return found[-1] if found else None  # newest first: the oldest
 
 
-def retrieve(remote_id: str) -> Remote:
-    """Raises CallError."""
+def retrieve(remote_id: str, key: UUID) -> Remote:
+    """Raises CallError; JudgeError for a batch that is not ours: its results would pass for our answers."""
     with _told():
-        return _remote(provider().batches.retrieve(remote_id))
+        found = provider().batches.retrieve(remote_id)
+    if (found.metadata or {}).get(KEY) != str(key):
+        raise JudgeError(
+            _("The batch %(id)s at the provider is not the one that was sent. Check OPENAI_BASE_URL and the account.")
+            % {"id": remote_id}
+        )
+    return _remote(found)
 
 
 def cancel(remote_id: str) -> Remote:

@@ -592,3 +592,15 @@ def test_a_set_that_was_frozen_gets_no_batch(judge_server: JudgeServer) -> None:
     tick(job)
     assert job.state == "paused"
     assert not judge_server.batches.batches
+
+
+def test_a_batch_of_somebody_else_under_our_id_is_not_taken_for_ours(judge_server: JudgeServer) -> None:
+    job = tick(batch_job(2))
+    remote_id = only_id(judge_server)
+    judge_server.batches.run(remote_id)
+    judge_server.batches.batches[remote_id]["metadata"] = {"itembank_batch": "another"}
+    job = tick(job)
+    assert job.state == "paused"
+    assert "is not the one that was sent" in job.error
+    assert states(job) == ["in-batch", "in-batch"]
+    assert not LedgerEntry.objects.filter(state__in=["received", "settled", "unknown"]).exists()
