@@ -15,6 +15,7 @@ from evaluation.slices import MINIMUM, Slice
 CUTOFFS = {"R": (1, 3, 5, 10, 20), "Success": (1, 3, 5, 10), "P": (1, 5, 10), "nDCG": (5, 10)}
 SLICE_METRICS = ("R@5", "R@10", "Success@5", "RR", "nDCG@10")
 MOST_ROWS = 30
+MOST_DOTS = 8  # runs side by side in a chart; the table has all
 MOST_LINES = 4  # runs in one chart; more would hide each other
 FEWEST_ALPHAS = 3
 
@@ -39,7 +40,7 @@ def _by_k(measured: Measured) -> Iterable[Block]:
     if not measured.candidate.per_query.queries:
         yield Text(_("No query has a relevant item: nothing can be measured."))
         return
-    runs = measured.comparable[:MOST_LINES]
+    runs = _apart_from_alphas(measured, measured.comparable)[:MOST_LINES]
     series = [Series(run.label, _points(run, [f"R@{k}" for k in CUTOFFS["R"]])) for run in runs]
     ticks = [(float(place), f"R@{k}") for place, k in enumerate(CUTOFFS["R"])]
     title = _("Recall by the number of results")
@@ -116,30 +117,39 @@ def _row(first: Sequence[Cell], found: Iterable[Interval]) -> tuple[Cell, ...]:
 
 
 def by_model(measured: Measured) -> Section:
-    rows = tuple(
-        _row((run.label, str(run.run.truth_set), count(len(run.per_query.queries))), _key_intervals(run))
-        for run in measured.runs
-    )
-    blocks: list[Block] = [Table(_("Runs side by side"), (_("Run"), _("Truth set"), _("queries"), *KEY_METRICS), rows)]
-    if len(measured.runs) > 1 and all(run.per_query.queries for run in measured.runs):
+    rows = tuple(_row((run.label, count(len(run.per_query.queries))), _key_intervals(run)) for run in measured.runs)
+    blocks: list[Block] = [Table(_("Runs side by side"), (_("Run"), _("queries"), *KEY_METRICS), rows)]
+    drawn = [run for run in _apart_from_alphas(measured, measured.runs) if run.per_query.queries][:MOST_DOTS]
+    if len(drawn) > 1:
         title = _("Models and methods side by side")
-        blocks.append(Chart(title, dot_chart(title, [run.label for run in measured.runs], _side_by_side(measured))))
+        blocks.append(Chart(title, dot_chart(title, [run.label for run in drawn], _side_by_side(drawn))))
     return Section("models", _("Accuracy by model and method"), (*blocks, *_alpha_curve(measured)))
 
 
-def _side_by_side(measured: Measured) -> list[Series]:
+def _apart_from_alphas(measured: Measured, runs: Sequence[RunFigures]) -> list[RunFigures]:
+    """Without the many hybrids that have a chart of their own, but with the candidate and the baseline."""
+    aside = set(_alphas(measured).values()) - {measured.candidate, measured.baseline}
+    return [run for run in runs if run not in aside]
+
+
+def _side_by_side(runs: Sequence[RunFigures]) -> list[Series]:
     return [
-        Series(metric_name(name), tuple(_point(run, name, row) for row, run in enumerate(measured.runs)))
+        Series(metric_name(name), tuple(_point(run, name, row) for row, run in enumerate(runs)))
         for name in ("R@5", "RR", "nDCG@10")
     ]
 
 
-def _alpha_curve(measured: Measured) -> Iterable[Block]:
-    """Of the hybrids that differ in alpha alone."""
+def _alphas(measured: Measured) -> dict[float, RunFigures]:
+    """The hybrids that differ in alpha alone, by rising alpha; none where they are too few for a curve."""
     family = [run for run in measured.comparable if run.settings.method == "hybrid"]
     alike = [run for run in family if _family(run) == _family(family[0])]
     by_alpha = {run.settings.alpha: run for run in sorted(alike, key=lambda run: run.settings.alpha)}
-    if len(by_alpha) < FEWEST_ALPHAS or not measured.candidate.per_query.queries:
+    return by_alpha if len(by_alpha) >= FEWEST_ALPHAS and measured.candidate.per_query.queries else {}
+
+
+def _alpha_curve(measured: Measured) -> Iterable[Block]:
+    by_alpha = _alphas(measured)
+    if not by_alpha:
         return
     series = [
         Series(metric_name(name), tuple(_point(run, name, alpha) for alpha, run in by_alpha.items()))

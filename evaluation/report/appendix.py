@@ -1,7 +1,7 @@
 """Every setting and formula, so that an engineer can make each figure again."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,9 +15,7 @@ from evaluation.report.numbers import NOTHING
 
 
 def appendix(measured: Measured) -> Section:
-    blocks: list[Block] = [Heading(_("Settings of the runs"))]
-    for run in measured.runs:
-        blocks += [Facts(tuple(_settings(run)))]
+    blocks: list[Block] = [Heading(_("Settings of the runs")), *_settings(measured.runs), _fingerprints(measured.runs)]
     blocks += [Heading(_("Truth sets")), *_truths(measured), Heading(_("Formulas")), _formulas(), _methods()]
     if measured.report.performance:
         performance = measured.report.performance
@@ -26,18 +24,32 @@ def appendix(measured: Measured) -> Section:
     return Section("appendix", _("Appendix"), tuple(blocks))
 
 
-def _settings(run: RunFigures) -> Iterable[tuple[str, str]]:
-    yield _("Run"), f"{run.label} (#{run.run.pk})"
-    yield _("Truth set"), str(run.run.truth_set)
-    stored = dict(run.settings.as_json())
-    fingerprints = stored.pop("fingerprints")
-    for name, value in stored.items():
-        yield name, _written(value)
-    for name, value in sorted(fingerprints.items()):
-        yield f"{_('fingerprint')}: {name}", str(value)
-    yield _("fingerprint"), run.run.fingerprint
+def _settings(runs: Sequence[RunFigures]) -> Iterable[Block]:
+    """What all runs share once, what differs in a table: many settings of many runs stay readable."""
+    stored = [
+        {name: _written(value) for name, value in run.settings.as_json().items() if name != "fingerprints"}
+        for run in runs
+    ]
+    shared = [name for name in stored[0] if len({each[name] for each in stored}) == 1]
+    differing = tuple(name for name in stored[0] if name not in shared)
+    yield Facts(tuple((name, stored[0][name]) for name in shared))
+    rows = tuple(
+        (run.label, f"#{run.run.pk}", *(each[name] for name in differing), str(run.run.truth_set), _finished(run))
+        for run, each in zip(runs, stored, strict=True)
+    )
+    caption = _("Settings that differ, and when the runs finished")
+    yield Table(caption, (_("Run"), "#", *differing, _("Truth set"), _("finished at")), rows)
+
+
+def _finished(run: RunFigures) -> str:
     finished = run.run.finished_at
-    yield _("finished at"), timezone.localtime(finished).strftime("%Y-%m-%d %H:%M") if finished else NOTHING
+    return timezone.localtime(finished).strftime("%Y-%m-%d %H:%M") if finished else NOTHING
+
+
+def _fingerprints(runs: Sequence[RunFigures]) -> Table:
+    own = [(f"{_('Run')} #{run.run.pk}", run.run.fingerprint) for run in runs]
+    parts = sorted({pair for run in runs for pair in run.settings.fingerprints.items()})
+    return Table(_("Fingerprints"), (_("Of"), _("fingerprint")), (*own, *((name, str(value)) for name, value in parts)))
 
 
 def _written(value: object) -> str:

@@ -54,7 +54,7 @@ def line_chart(title: str, ticks: Sequence[tuple[float, str]], series: Sequence[
 def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series]) -> SafeString:
     """One row a model; the points' `x` is the row. Dots with intervals, so that overlaps are seen at once."""
     line = 22 * len(series) + 34
-    plane = Plane.sideways([point for each in series for point in each.points], left=24, right=WIDTH - 24)
+    plane = Plane.sideways([point for each in series for point in each.points], left=24, right=WIDTH - 64)
     drawn = [plane.vertical_grid(8, line * len(rows) + 4)]
     for place, label in enumerate(rows):
         drawn.append(text(24, 24 + line * place, label, width=WIDTH - 48, strong=True))
@@ -62,8 +62,7 @@ def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series]) -> Safe
             drawn += [
                 plane.flat_interval(42 + line * place + 22 * number, point.low, point.high, number)
                 + marker(plane.x(point.value), 42 + line * place + 22 * number, number)
-                + text(plane.beside(point.high), 46 + line * place + 22 * number, f"{point.value:.3f}",
-                       anchor=plane.side(point.high))
+                + text(plane.x(point.high) + 8, 46 + line * place + 22 * number, f"{point.value:.3f}")
                 for point in each.points if int(point.x) == place
             ]  # fmt: skip
     bottom = line * len(rows) + 36

@@ -1,10 +1,10 @@
 """The candidate against the baseline and the other runs, and where a reranker does harm."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.utils.translation import gettext as _
 
-from evaluation.comparison import BETTER, NOT_SHOWN, WORSE, Difference, by_slice, changed_most, do_no_harm
+from evaluation.comparison import BETTER, NOT_SHOWN, WORSE, Difference, by_slice, changed_most, compare, do_no_harm
 from evaluation.report.document import Block, Heading, Number, Section, Table, Text
 from evaluation.report.measuring import Measured, RunFigures
 from evaluation.report.numbers import NOTHING, between, count, probability, share, signed
@@ -23,20 +23,28 @@ def comparison(measured: Measured) -> Section:
     reference = measured.reference.label
     intro = _("Each difference is the run minus “%(reference)s”, query by query; positive is better than it.")
     blocks = [
-        Text(intro % {"reference": reference}), _differences(measured), *_apart(measured), *_changed(measured),
+        Text(intro % {"reference": reference}), *_tables(measured), *_apart(measured), *_changed(measured),
         *_harm(measured),
     ]  # fmt: skip
     return Section("comparison", title, tuple(blocks))
 
 
-def _differences(measured: Measured) -> Table:
+def _tables(measured: Measured) -> Iterable[Table]:
+    against = _("Against “%(run)s”") % {"run": measured.reference.label}
+    if measured.against_baseline:
+        yield _differences(f"{_('candidate').capitalize()}: {against}", measured.against_baseline)
+    if measured.of_others:
+        yield _differences(f"{_('Other runs')}: {against}", measured.of_others)
+
+
+def _differences(caption: str, differences: Iterable[Difference]) -> Table:
     columns = (
         _("Run"), _("Metric"), _("Difference [95% interval]"), "p", _("p (Holm)"), _("win / tie / loss"), _("Shown"),
     )  # fmt: skip
-    rows = tuple((each.second, each.metric, *_cells(each)) for each in measured.differences)
+    found = tuple(differences)
+    rows = tuple((each.second, each.metric, *_cells(each)) for each in found)
     note = _("Paired randomisation test; p (Holm) is corrected for all rows of this table.")
-    caption = _("Against “%(run)s”") % {"run": measured.reference.label}
-    return Table(caption, columns, rows, note, tuple(STATES[each.verdict] for each in measured.differences))
+    return Table(caption, columns, rows, note, tuple(STATES[each.verdict] for each in found))
 
 
 def _cells(each: Difference) -> tuple[Number | str, ...]:
@@ -110,16 +118,22 @@ def _same_search(first: RunFigures, second: RunFigures) -> bool:
 def _harm(measured: Measured) -> Iterable[Block]:
     for before, after in reranked_pairs(measured):
         yield Heading(_("Does the reranker %(name)s do harm?") % {"name": after.settings.reranker})
+        runs = {before.label: before.per_query, after.label: after.per_query}
+        yield _harm_table("", compare(runs, [HARM_METRIC], baseline=before.label), "")
         for dimension, differences in harm_by_dimension(measured, before, after).items():
-            rows = tuple((each.slice or NOTHING, count(each.interval.n), *_cells(each)) for each in differences)
-            columns = (
-                dimension, _("queries"), _("Difference [95% interval]"), "p", _("p (Holm)"), _("win / tie / loss"),
-                _("Shown"),
-            )  # fmt: skip
-            states = tuple(STATES[each.verdict] for each in differences)
-            caption = _("With the reranker, %(metric)s by %(dimension)s")
-            words = caption % {"metric": HARM_METRIC, "dimension": dimension}
-            yield Table(words, columns, rows, do_no_harm(differences).sentence, states)
+            yield _harm_table(dimension, differences, do_no_harm(differences).sentence)
+
+
+def _harm_table(dimension: str, differences: Sequence[Difference], note: str) -> Table:
+    """By slice, or of all queries where the dimension is ""."""
+    columns = (
+        dimension or _("All queries"), _("queries"), _("Difference [95% interval]"), "p", _("p (Holm)"),
+        _("win / tie / loss"), _("Shown"),
+    )  # fmt: skip
+    caption = _("With the reranker, %(metric)s by %(dimension)s") if dimension else _("With the reranker, %(metric)s")
+    rows = tuple((each.slice or NOTHING, count(each.interval.n), *_cells(each)) for each in differences)
+    states = tuple(STATES[each.verdict] for each in differences)
+    return Table(caption % {"metric": HARM_METRIC, "dimension": dimension}, columns, rows, note, states)
 
 
 def harm_by_dimension(measured: Measured, before: RunFigures, after: RunFigures) -> dict[str, tuple[Difference, ...]]:

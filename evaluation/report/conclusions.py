@@ -78,20 +78,27 @@ def _slices(measured: Measured) -> Iterator[str]:
 
 
 def _against(measured: Measured) -> Iterator[str]:
+    reference = measured.reference.label
     for verdict, words in (
         (BETTER, _("“%(run)s” is better than “%(reference)s”: %(metrics)s.")),
         (WORSE, _("“%(run)s” is worse than “%(reference)s”: %(metrics)s.")),
     ):
-        for run in measured.comparable:
-            found = [each for each in measured.differences if each.second == run.label and each.verdict == verdict]
-            if found:
-                metrics = ", ".join(f"{each.metric} {signed(each.mean)}" for each in found)
-                yield words % {"run": run.label, "reference": measured.reference.label, "metrics": metrics}
+        found = [each for each in measured.against_baseline if each.verdict == verdict]
+        if found:
+            metrics = ", ".join(f"{each.metric} {signed(each.mean)}" for each in found)
+            yield words % {"run": measured.candidate.label, "reference": reference, "metrics": metrics}
+    for verdict, words in (
+        (BETTER, _("Other runs that are better than “%(reference)s”: %(runs)s.")),
+        (WORSE, _("Other runs that are worse than “%(reference)s”: %(runs)s.")),
+    ):
+        names = dict.fromkeys(each.second for each in measured.of_others if each.verdict == verdict)
+        if names:
+            yield words % {"runs": ", ".join(names), "reference": reference}
     shown = {each.second for each in measured.differences if each.verdict in {BETTER, WORSE}}
-    unsure = [each.label for each in measured.comparable if each is not measured.reference and each.label not in shown]
+    unsure = dict.fromkeys(each.second for each in measured.differences if each.second not in shown)
     if unsure:
         words = _("No difference to “%(reference)s” is shown for: %(runs)s. That is not the same as being equal.")
-        yield words % {"reference": measured.reference.label, "runs": ", ".join(unsure)}
+        yield words % {"reference": reference, "runs": ", ".join(unsure)}
 
 
 def _uncertain(measured: Measured) -> Iterator[str]:
@@ -112,9 +119,7 @@ def _advice(measured: Measured) -> Iterator[str]:
     candidate = measured.candidate
     if not candidate.per_query.queries:
         return
-    for before, after in reranked_pairs(measured):
-        for dimension, differences in harm_by_dimension(measured, before, after).items():
-            yield f"{after.settings.reranker}, {dimension}: {do_no_harm(differences).sentence}"
+    yield from _reranking(measured)
     found = candidate.bounds["R@5"]
     if found.unjudged:
         yield _("Have the %(n)s unjudged results among the first 5 judged, by a judge job or in a review.") % {
@@ -124,8 +129,19 @@ def _advice(measured: Measured) -> Iterator[str]:
         yield _("The interval of R@5 is %(width)s wide: add queries to the truth set before finer comparisons.") % {
             "width": share(recall.high - recall.low)}  # fmt: skip
     gain = candidate.intervals["R@20"].mean - recall.mean
-    if gain >= DEEP_GAIN and not candidate.settings.reranker:
+    tried = bool(candidate.settings.reranker) or any(reranked_pairs(measured))
+    if gain >= DEEP_GAIN and not tried:
         yield _("Try a reranker: %(gain)s of the relevant items are between the 6th and the 20th result.") % {
             "gain": f"{gain:.1%}"}  # fmt: skip
     if measured.baseline is None:
         yield _("Choose a baseline: without one, nobody knows what changed against the search of today.")
+
+
+def _reranking(measured: Measured) -> Iterator[str]:
+    """The same advice for several ways to slice is given once."""
+    for before, after in reranked_pairs(measured):
+        advice: dict[str, list[str]] = {}
+        for dimension, differences in harm_by_dimension(measured, before, after).items():
+            advice.setdefault(do_no_harm(differences).sentence, []).append(dimension)
+        for sentence, found in advice.items():
+            yield f"{after.settings.reranker} ({', '.join(found)}): {sentence}"

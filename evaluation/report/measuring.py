@@ -22,6 +22,7 @@ from itembank.models import Item
 
 KEY_METRICS = ("R@5", "R@10", "Success@5", "RR", "nDCG@10")
 COMPARED_METRICS = (*KEY_METRICS, "AP")
+OTHER_METRICS = ("R@5", "RR", "nDCG@10")
 SHOWN_RESULTS = 10
 BOUNDED_METRICS = ("R@5", "R@10", "Success@5", "RR", "nDCG@10", "AP")
 
@@ -89,12 +90,25 @@ class Measured:
         return self.baseline or self.candidate
 
     @cached_property
+    def against_baseline(self) -> tuple[Difference, ...]:
+        """Of the candidate to the baseline: what the report is about, so a family of its own for Holm's correction."""
+        return self._differences([self.candidate] if self.baseline else [], COMPARED_METRICS)
+
+    @cached_property
+    def of_others(self) -> tuple[Difference, ...]:
+        """Of the other comparable runs to the reference, Holm-corrected over all of them."""
+        others = [run for run in self.comparable if run not in {self.candidate, self.reference}]
+        return self._differences(others, OTHER_METRICS)
+
+    @property
     def differences(self) -> tuple[Difference, ...]:
-        """Of every comparable run to the reference, Holm-corrected over all of them; none without a query."""
-        if len(self.comparable) < 2 or not self.candidate.per_query.queries:
+        return (*self.against_baseline, *self.of_others)
+
+    def _differences(self, runs: Sequence[RunFigures], metrics: Sequence[str]) -> tuple[Difference, ...]:
+        if not runs or not self.candidate.per_query.queries:
             return ()
-        found = {run.label: run.per_query for run in self.comparable}
-        return compare(found, COMPARED_METRICS, baseline=self.reference.label)
+        found = {run.label: run.per_query for run in (self.reference, *runs)}
+        return compare(found, metrics, baseline=self.reference.label)
 
     @cached_property
     def queries(self) -> Mapping[str, Item]:
@@ -167,12 +181,8 @@ def measure(report: Report) -> Measured:
 
 
 def _labels(runs: Sequence[EvaluationRun]) -> dict[int, str]:
-    """Names without what all of them share; runs of one name are told apart by their numbers."""
-    one_truth = len({run.truth_set_id for run in runs}) == 1
-    short = {
-        run.pk: run.name.removeprefix(f"{run.truth_set} · ") if one_truth and run.name != str(run.truth_set)
-        else run.name
-        for run in runs
-    }  # fmt: skip
+    """Names without the truth of the first run; runs of one name are told apart by their numbers."""
+    usual = f"{runs[0].truth_set} · "
+    short = {run.pk: run.name.removeprefix(usual) or run.name for run in runs}
     names = list(short.values())
     return {pk: f"{name} #{pk}" if names.count(name) > 1 else name for pk, name in short.items()}

@@ -9,6 +9,7 @@ from evaluation.intervals import Interval
 from evaluation.report.document import Number
 
 NOTHING = "–"
+FIRM = "\u00a0"  # a space at which no line breaks
 
 
 def share(value: float) -> str:
@@ -21,7 +22,7 @@ def signed(value: float) -> str:
 
 
 def between(low: float, high: float, form: str = ".3f") -> str:
-    return f"[{low:{form}}, {high:{form}}]"
+    return f"[{low:{form}},{FIRM}{high:{form}}]"
 
 
 def estimated(found: Interval) -> Number:
@@ -40,7 +41,7 @@ def plain(value: float, digits: int = 1) -> Number:
 
 
 def probability(p: float) -> Number:
-    return Number(p, "< 0.001" if p < 0.001 else f"{p:.3f}")
+    return Number(p, f"<{FIRM}0.001" if p < 0.001 else f"{p:.3f}")
 
 
 def verdict_words(state: str) -> str:

@@ -10,9 +10,10 @@ from evaluation.gates import Verdict
 from evaluation.metrics import split
 from evaluation.report.document import Block, Bullets, Cell, Facts, Heading, Number, Section, Table, Text, Tile, Tiles
 from evaluation.report.measuring import KEY_METRICS, Measured
-from evaluation.report.numbers import NOTHING, between, count, plain, share, verdict_words
+from evaluation.report.numbers import FIRM, NOTHING, between, count, plain, share, verdict_words
 from groundtruth.models import Relevance
 
+NO_GO_FIRM = "NO\u2011GO"  # with a hyphen at which no line breaks
 SHOWN_QUERIES = 20  # names of queries left out; the count is always there
 
 
@@ -39,11 +40,11 @@ def _criteria(verdicts: Iterable[Verdict]) -> Table:
 
 
 def _line(each: Verdict) -> str:
-    shown = f"{'≥' if each.line.sign == 1 else '≤'} {each.line.shown(each.line.threshold)}"
+    shown = f"{'≥' if each.line.sign == 1 else '≤'}{FIRM}{each.line.shown(each.line.threshold)}"
     if each.line.no_go is None:
         return shown
     beyond = "<" if each.line.sign == 1 else ">"
-    return f"{shown} (NO-GO {beyond} {each.line.shown(each.line.no_go)})"
+    return f"{shown} ({NO_GO_FIRM}{FIRM}{beyond}{FIRM}{each.line.shown(each.line.no_go)})"
 
 
 def _figure(each: Verdict) -> Cell:
@@ -93,10 +94,11 @@ def metric_name(name: str) -> str:
 
 def environment(measured: Measured) -> Section:
     run, performance = measured.candidate.run, measured.report.performance
-    blocks: list[Block] = [Heading(_("Accuracy")), machine(run.environment)]
-    if performance:
-        blocks += [Heading(_("Performance")), machine(performance.machine)]
-    return Section("environment", _("Environment"), tuple(blocks))
+    if performance is None or performance.machine == run.environment:
+        return Section("environment", _("Environment"), (machine(run.environment),))
+    accuracy = (Heading(_("Accuracy")), machine(run.environment))
+    speed = (Heading(_("Performance")), machine(performance.machine))
+    return Section("environment", _("Environment"), (*accuracy, *speed))
 
 
 def machine(found: Mapping[str, Any]) -> Block:

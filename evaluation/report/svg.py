@@ -189,13 +189,6 @@ class Plane:
             f'M{right:.1f} {y - 4:.1f}v8" stroke="{colour(number)}" stroke-width="1.6" fill="none"/>'
         )
 
-    def beside(self, figure: float) -> float:
-        """Where words beside the end of an interval begin, or end where the edge is near."""
-        return self.right if self.side(figure) == "end" else self.x(figure) + 8
-
-    def side(self, figure: float) -> str:
-        return "end" if self.x(figure) > self.right - 50 else "start"
-
 
 def span(points: Sequence[Ranged]) -> tuple[float, float]:
     """(lowest, highest) in tenths, at least 0.3 apart, around all intervals; within 0 to 1."""
