@@ -197,6 +197,19 @@ class Supervisor:
 
 
 @contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """A closed terminal and `kill` do what Ctrl-C does, or the worker would live on, with nobody to stop it."""
+    signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
 def running_worker(role: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A real worker process for the length of the block, ready to take tasks when the block begins.
 

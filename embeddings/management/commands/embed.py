@@ -21,7 +21,7 @@ from embeddings.gpu import SLOT
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.selectors import Progress, progress, quarantined_rows, with_all_parts
 from embeddings.services import get_or_create_encoder
-from itembank.processes import ChildProcess, Supervisor, worker_process
+from itembank.processes import ChildProcess, Supervisor, ended_like_ctrl_c, worker_process
 
 SCOPES = (EmbeddingJob.Scope.MISSING, EmbeddingJob.Scope.ALL, EmbeddingJob.Scope.FAILED)
 POLL_SECONDS = 0.5
@@ -50,7 +50,7 @@ class Command(BaseCommand):
     # ---- waiting
 
     def _wait_for(self, jobs: list[EmbeddingJob], *, quiet: bool) -> None:
-        with self._worker(quiet=quiet) as worker:
+        with ended_like_ctrl_c(), self._worker(quiet=quiet) as worker:
             try:
                 for job in jobs:
                     self._watch(job, worker, quiet=quiet)

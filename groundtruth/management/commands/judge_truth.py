@@ -1,6 +1,5 @@
 """`manage.py judge_truth`: have a set's candidates judged by a paid model, once a person has confirmed the price."""
 
-import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -23,7 +22,7 @@ from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt, TruthSet
 from groundtruth.selectors import named_set
 from groundtruth.set_services import SetError
-from itembank.processes import Supervisor, worker_answers, worker_process
+from itembank.processes import Supervisor, ended_like_ctrl_c, worker_answers, worker_process
 
 State = JudgeJob.State
 DEFAULTS = JudgeParameters()
@@ -195,19 +194,6 @@ class Command(BaseCommand):
         )
         if job.state != State.COMPLETED:
             raise CommandError("\n".join(filter(None, [job.error, *failure_lines(job)])) or job.get_state_display())
-
-
-@contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """A closed terminal and `kill` do what Ctrl-C does, or the worker would live on, with nobody to stop it."""
-    signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
-    for number in signals:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in signals:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def planned(options: dict[str, Any], cap: Decimal | None) -> JudgeJob:
