@@ -39,7 +39,7 @@ class Scene:
 
 
 def make_scene(queries: int = 6, **truth: Any) -> Scene:
-    values = {"fingerprint": "a" * 64, "frozen_at": timezone.now()} | truth
+    values: dict[str, Any] = {"fingerprint": "a" * 64, "frozen_at": timezone.now()} | truth
     made = make_truth_set(**values)
     items = [make_item(text=TEXTS[number % 3], unit=f"단원 {number % 2}") for number in range(3 * queries)]
     asked = [make_query(made, items[place]) for place in range(queries)]
@@ -51,4 +51,5 @@ def make_scene(queries: int = 6, **truth: Any) -> Scene:
 
 
 def make_report(candidate: EvaluationRun, **fields: Any) -> Report:
-    return create_report(**({"title": "Go live?", "candidate": candidate} | fields))
+    values: dict[str, Any] = {"title": "Go live?", "candidate": candidate} | fields
+    return create_report(**values)

@@ -6,6 +6,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_two_reports_of_the_same_runs_are_the_same_bytes(
 ) -> None:
     run, baseline = scene.run(0, 1), scene.run(2)
     first = [each.held for each in files_of(make_report(run, baseline=baseline), name)]
-    later = timezone.now() + timezone.timedelta(days=400)
+    later = timezone.now() + timedelta(days=400)
     monkeypatch.setattr("django.utils.timezone.now", lambda: later)
     monkeypatch.setattr("time.time", later.timestamp)
     assert [each.held for each in files_of(make_report(run, baseline=baseline), name)] == first
