@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from groundtruth.builds import BuildPlan, Method, drawn_items, sources_of
-from groundtruth.candidates import TFIDF, Ranked, Row, corpus_of, rank, united, write_pairs
+from groundtruth.candidates import TFIDF, Ranked, corpus_of, rank, united
+from groundtruth.loading import NewPair, load_pairs, load_queries
 from groundtruth.models import TruthQuery, TruthSet
 from groundtruth.set_services import SetError, lock_for_writing
 from itembank.alone import Work, alone_on
@@ -136,7 +137,7 @@ def _write(
         raise Stopped
     query_ids = _write_queries(locked, codes)
     judged = plan.method == Method.TFIDF
-    write_pairs(locked, _judged(query_ids, ranked[TFIDF], plan) if judged else united(query_ids, ranked))
+    load_pairs(locked, _judged(query_ids, ranked[TFIDF], plan) if judged else united(query_ids, ranked))
     locked.state, locked.done, locked.attempts, locked.error = State.READY, F("total"), 0, ""
     locked.save(update_fields=["state", "done", "attempts", "error"])
     # Foreign keys are checked when the transaction ends; here an error is still ours to tell.
@@ -146,17 +147,14 @@ def _write(
 
 def _write_queries(truth_set: TruthSet, codes: Mapping[int, str]) -> list[int]:
     """Ids of the queries of these items, in their order."""
-    statement = "COPY groundtruth_truthquery (truth_set_id, query_id, item_id, query_type) FROM STDIN"
     kind = TruthQuery._meta.get_field("query_type").get_default()
-    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
-        for item_id, code in codes.items():
-            copy.write_row((truth_set.pk, f"Q_{code}", item_id, kind))
+    load_queries(truth_set, ((f"Q_{code}", item_id, kind) for item_id, code in codes.items()))
     ids = dict(truth_set.queries.order_by().values_list("item_id", "pk"))
     return [ids[item_id] for item_id in codes]
 
 
-def _judged(query_ids: Sequence[int], ranked: Sequence[Ranked], plan: BuildPlan) -> Iterator[Row]:
+def _judged(query_ids: Sequence[int], ranked: Sequence[Ranked], plan: BuildPlan) -> Iterator[NewPair]:
     """Pairs whose relevance follows from their cosine."""
     for query_id, (item_ids, scores) in zip(query_ids, ranked, strict=True):
         for item_id, score in zip(item_ids.tolist(), scores.tolist(), strict=True):
-            yield Row(query_id, item_id, plan.relevance(score), score, {TFIDF: score})
+            yield NewPair(query_id, item_id, plan.relevance(score), score, {TFIDF: score})

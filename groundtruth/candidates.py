@@ -1,13 +1,11 @@
 """Candidates: for each query the items that may be similar to it, by TF-IDF and by vectors of encoders."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Collate
 from django.utils.translation import gettext as _
@@ -21,6 +19,7 @@ from embeddings.search.types import Filters, SearchError, SearchRequest
 from embeddings.selectors import items_for
 from embeddings.stored_vectors import stored_vectors
 from groundtruth import tfidf
+from groundtruth.loading import NewPair, load_pairs
 from groundtruth.models import TruthPair, TruthSet
 from groundtruth.scope import with_text
 from groundtruth.set_services import SetError, lock_for_writing
@@ -44,17 +43,6 @@ class Ranked(NamedTuple):
 
 
 NOBODY = Ranked(np.empty(0, np.int64), np.empty(0, np.float64))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A pair to be written. `relevance` None waits for a judge."""
-
-    query_id: int
-    item_id: int
-    relevance: int | None
-    score: float | None
-    provenance: Mapping[str, float]
 
 
 def nothing() -> None:
@@ -119,10 +107,10 @@ def add_candidates(*, truth_set: TruthSet, sources: Sequence[str], top: int, wit
         locked = lock_for_writing(truth_set=truth_set)
         known = set(TruthPair.objects.filter(truth_set=locked).values_list("query_id", "item_id"))
         rows = united(list(queries), ranked)
-        return write_pairs(locked, (row for row in rows if (row.query_id, row.item_id) not in known))
+        return load_pairs(locked, (row for row in rows if (row.query, row.item) not in known))
 
 
-def united(query_ids: Sequence[int], ranked: Mapping[str, Sequence[Ranked]]) -> Iterator[Row]:
+def united(query_ids: Sequence[int], ranked: Mapping[str, Sequence[Ranked]]) -> Iterator[NewPair]:
     """Each candidate of a query once, with its score by every source that named it. `query_ids` are of TruthQuery."""
     for place, query_id in enumerate(query_ids):
         provenance: dict[int, dict[str, float]] = {}
@@ -130,19 +118,7 @@ def united(query_ids: Sequence[int], ranked: Mapping[str, Sequence[Ranked]]) -> 
             for item_id, score in zip(found[place].item_ids.tolist(), found[place].scores.tolist(), strict=True):
                 provenance.setdefault(item_id, {})[source] = round(score, tfidf.SCORE_DIGITS)
         for item_id, scores in provenance.items():
-            yield Row(query_id, item_id, None, None, scores)
-
-
-def write_pairs(truth_set: TruthSet, rows: Iterable[Row]) -> int:
-    """Store new pairs by COPY, in the caller's transaction; how many. A million takes about half a minute."""
-    statement = "COPY groundtruth_truthpair (truth_set_id, query_id, item_id, relevance, score, provenance) FROM STDIN"
-    count = 0
-    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(statement) as copy:
-        for row in rows:
-            provenance = json.dumps(dict(row.provenance))
-            copy.write_row((truth_set.pk, row.query_id, row.item_id, row.relevance, row.score, provenance))
-            count += 1
-    return count
+            yield NewPair(query_id, item_id, provenance=scores)
 
 
 # ---- the sources
