@@ -11,6 +11,7 @@ from itembank.bank import FilterOptions, value_choices
 from itembank.models import Item
 
 DEFAULT_K = 10
+METHOD_CHOICES = [("", _("By meaning (vectors)")), ("lexical", _("By words"))]
 MAX_IMAGE_MIB = 10
 
 
@@ -37,6 +38,7 @@ class SearchForm(forms.Form):
         initial=DEFAULT_K,
         widget=forms.NumberInput(attrs={"class": "ib-input"}),
     )
+    method = forms.ChoiceField(label=_("Method"), required=False, choices=METHOD_CHOICES)
     encoder = forms.CharField(label=_("Encoder"), required=False)
     exact = forms.BooleanField(label=_("Compare with every vector (exact, slower)"), required=False)
 
@@ -48,6 +50,7 @@ class SearchForm(forms.Form):
         # A large bank has thousands of units: typed, with the known ones offered.
         self.fields["unit"].widget = forms.TextInput(attrs={"class": "ib-input", "list": "units", "maxlength": 200})
         self.units = options.unit
+        self.fields["method"].widget = _select(METHOD_CHOICES)
         self.fields["encoder"].widget = _select(_encoder_choices())
 
     def clean_image(self) -> Any:
@@ -62,6 +65,7 @@ class SearchForm(forms.Form):
             text=data["text"],
             image=data["image"].read() if data["image"] else None,
             item_code=data["item"] or None,
+            method=data["method"] or "dense",
             encoder=data["encoder"] or None,
             filters=Filters.parse(f"{name}={data[name]}" for name in FILTER_FIELDS if data[name]),
             k=data["k"] or DEFAULT_K,

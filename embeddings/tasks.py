@@ -1,16 +1,19 @@
 """Celery tasks. Their messages are doorbells: an id at most, and no harm done by one that is lost, doubled or late."""
 
 import logging
+from contextlib import suppress
 
 from celery import shared_task
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
-from embeddings import job_services, worker
+from embeddings import job_services, term_services, worker
 from embeddings.indexes import build_index, encoders_to_index
 from embeddings.selectors import jobs_with_waiting_rows
 
 logger = logging.getLogger(__name__)
+
+TERMS_SECONDS = 30  # before other work of the cpu worker has its turn
 
 
 # Acknowledged when they begin: rows and the sweeper bring work back sooner than the broker would, and a worker that
@@ -40,6 +43,15 @@ def build_indexes() -> None:
     """Build the vector indexes that large encoders lack, and those that are broken."""
     for encoder in encoders_to_index():
         build_index(encoder)
+
+
+@shared_task(name="embeddings.index_terms")
+def index_terms() -> None:
+    """Store the terms of new and edited items for a while, and ring for the rest; keep the lexical index small."""
+    indexed = term_services.index_terms(seconds=TERMS_SECONDS)
+    if indexed.items and not indexed.finished:
+        with suppress(OperationalError):  # the sweeper rings as well
+            index_terms.apply_async(expires=60)
 
 
 def ring(job_id: int) -> None:

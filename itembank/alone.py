@@ -15,6 +15,7 @@ class Work(IntEnum):
     TRUTH_BUILD = 0x1B08
     EVALUATION = 0x1B09
     JUDGE_BATCH = 0x1B0A
+    TERMS = 0x1B0B
 
 
 @contextmanager

@@ -67,6 +67,16 @@ def terms_of(texts: Iterable[str]) -> Iterator[list[str]]:
         yield list(_merged(waiting.pop(0), tokens))
 
 
+def is_loaded() -> bool:
+    """Whether Kiwi is in this process, so that terms take no time to begin with."""
+    return bool(_loaded.cache_info().currsize)
+
+
+def load() -> None:
+    """Load Kiwi, unless it is loaded."""
+    _tokenizer()
+
+
 def formula_terms(latex: str) -> Iterator[str]:
     r"""Commands, numerals, identifiers and operators: `\frac{3x}{2}` is `\frac`, `3`, `x`, `2`."""
     for token in _TOKEN.findall(latex):

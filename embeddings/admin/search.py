@@ -32,6 +32,7 @@ ROUTES = {
     "exact-filtered": _("compared with every vector under the filters"),
     "bits-filtered": _("scanned as bits under the filters, then compared"),
     "bits": _("scanned as bits, then compared"),
+    "words": _("by the words of each item"),
 }
 STAGES = {"encode": _("query to vector"), "search": _("search"), "total": _("total")}
 PREVIEW_PIXELS = 160

@@ -74,7 +74,7 @@ class NearestQuery:
 
     def parameters(self) -> dict[str, Any]:
         compared = self.vector[self.span.start :][: self.span.size] if self.span else self.vector
-        return {**_values(self.filters), "query": HalfVector(compared), "k": self.k, "without": self.without or 0}
+        return {**values_of(self.filters), "query": HalfVector(compared), "k": self.k, "without": self.without or 0}
 
 
 def spans_of(encoder: Encoder) -> tuple[Span, ...]:
@@ -113,8 +113,8 @@ def _passes_many(filters: Filters) -> bool:
     """Whether so many items pass that comparing with the vector of each would take long; counts no further."""
     statement = sql.SQL(
         "SELECT count(*) > {most} FROM (SELECT FROM itembank_item WHERE {condition} LIMIT {most} + 1) AS passing"
-    ).format(most=sql.Literal(EXACT_MAX_FILTERED), condition=_condition(filters))
-    return bool(_run(statement, _values(filters))[0][0])
+    ).format(most=sql.Literal(EXACT_MAX_FILTERED), condition=condition_of(filters))
+    return bool(_run(statement, values_of(filters))[0][0])
 
 
 def stored_vector(encoder: Encoder, item_id: int) -> Vector | None:
@@ -174,7 +174,7 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
         compared=_compared(query.span),
         size=sql.Literal(encoder.dimensions),
         candidates=sql.Literal(_candidates(route, query.k)),
-        condition=_condition(query.filters),
+        condition=condition_of(query.filters),
     )
 
 
@@ -184,13 +184,13 @@ def _compared(span: Span | None) -> sql.Composable:
     return sql.SQL("subvector(embedding, {}, {})").format(sql.Literal(span.start + 1), sql.Literal(span.size))
 
 
-def _condition(filters: Filters) -> sql.Composed:
+def condition_of(filters: Filters) -> sql.Composed:
     return sql.SQL(" AND ").join(
         sql.SQL("{} = ANY({})").format(sql.Identifier(name), sql.Placeholder(name)) for name in filters.as_dict()
     )
 
 
-def _values(filters: Filters) -> dict[str, list[str | int]]:
+def values_of(filters: Filters) -> dict[str, list[str | int]]:
     """The parameters of the condition."""
     return {name: list(values) for name, values in filters.as_dict().items()}
 

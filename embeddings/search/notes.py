@@ -9,6 +9,7 @@ from psycopg import sql
 from embeddings.models import Encoder
 from embeddings.partitions import partition_name
 from embeddings.search.dense import Neighbour
+from embeddings.search.lexical_search import LexicalHit
 from embeddings.search.types import Filters
 
 COUNTED_ITEMS = 20_000  # counting a large bank would take longer than the search
@@ -17,6 +18,27 @@ COUNTED_ITEMS = 20_000  # counting a large bank would take longer than the searc
 def notes_on(encoder: Encoder, filters: Filters, neighbours: Sequence[Neighbour]) -> tuple[str, ...]:
     notes = [_missing_vectors(encoder), _no_hits(filters, neighbours), _stale(neighbours)]
     return tuple(note for note in notes if note)
+
+
+def notes_on_words(found: Sequence[LexicalHit]) -> tuple[str, ...]:
+    notes = [_missing_terms(), "" if found else _("No item that passes the filters has any of these words.")]
+    return tuple(note for note in notes if note)
+
+
+def _missing_terms() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM itembank_item), (SELECT count(*) FROM embeddings_itemterms) "
+            "WHERE (SELECT reltuples FROM pg_class WHERE oid = 'itembank_item'::regclass) < %s",
+            [COUNTED_ITEMS],
+        )
+        items, indexed = cursor.fetchone() or (0, 0)
+    if indexed >= items:
+        return ""
+    return _(
+        "The words of %(missing)s of %(items)s items are not indexed yet. The cpu worker does it, or “manage.py "
+        "index_terms”."
+    ) % {"missing": items - indexed, "items": items}
 
 
 def _missing_vectors(encoder: Encoder) -> str:

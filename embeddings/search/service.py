@@ -17,12 +17,14 @@ from embeddings.search.dense import (
     spans_of,
     stored_vector,
 )
-from embeddings.search.notes import notes_on
+from embeddings.search.lexical_search import lexical
+from embeddings.search.notes import notes_on, notes_on_words
 from embeddings.search.queries import EncodeQuery, encode_on_worker, query_content, query_vector
+from embeddings.search.query_terms import item_terms, query_terms
 from embeddings.search.types import Hit, SearchError, SearchRequest, SearchResponse
 from itembank.models import Item
 
-METHOD = "dense"
+METHOD, WORDS = "dense", "words"
 
 
 def search(request: SearchRequest, *, encode: EncodeQuery = encode_on_worker) -> SearchResponse:
@@ -31,6 +33,8 @@ def search(request: SearchRequest, *, encode: EncodeQuery = encode_on_worker) ->
     A text or image query needs a GPU worker unless `encode` says otherwise; call it outside a transaction then, or the
     worker cannot see the query.
     """
+    if request.method == "lexical":
+        return _search_words(request)
     timings: dict[str, float] = {}
     with _timed(timings, "total"):
         encoder = _encoder(request.encoder)
@@ -42,6 +46,22 @@ def search(request: SearchRequest, *, encode: EncodeQuery = encode_on_worker) ->
             neighbours, route = nearest(encoder, query, exact=request.exact)
         notes = (*query_notes, *notes_on(encoder, request.filters, neighbours))
     return SearchResponse(_hits(neighbours), encoder.slug, METHOD, route, timings, notes)
+
+
+def _search_words(request: SearchRequest) -> SearchResponse:
+    timings: dict[str, float] = {}
+    with _timed(timings, "total"):
+        with _timed(timings, "encode"):
+            item = _item_id(request.item_code) if request.item_code else None
+            asked = item_terms(item) if item else query_terms(request)
+        with _timed(timings, "search"):
+            found = lexical(asked.terms, filters=request.filters, k=request.k, without=item)
+        notes = (*asked.notes, *notes_on_words(found))
+    hits = tuple(
+        Hit(rank, each.item_id, each.code, each.score, {request.method: each.score}, each.shares)
+        for rank, each in enumerate(found, start=1)
+    )
+    return SearchResponse(hits, "", request.method, WORDS, timings, notes)
 
 
 def _encoder(slug: str | None) -> Encoder:

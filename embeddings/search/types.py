@@ -10,6 +10,7 @@ from itembank.models import Item
 MIN_DIFFICULTY, MAX_DIFFICULTY = 1, 5
 MAX_K = 100
 MAX_TEXT_CHARACTERS = 20_000
+METHODS = ("dense", "lexical")
 
 
 class SearchError(Exception):
@@ -71,13 +72,15 @@ FILTER_FIELDS = tuple(each.name for each in fields(Filters))
 class SearchRequest:
     """One search, by text, image (bytes of a file as uploaded), both, or an item that is in the bank.
 
-    `encoder` is a slug, None the active one. `exact` compares with every vector instead of using an index.
+    `method` is "dense" (by vectors) or "lexical" (by words: the text's, or the item's). `encoder` is a slug, None the
+    active one. `exact` compares with every vector instead of using an index.
     Raises SearchError when the parts do not make a query or `k` is out of range.
     """
 
     text: str = ""
     image: bytes | None = None
     item_code: str | None = None
+    method: str = "dense"
     encoder: str | None = None
     filters: Filters = field(default_factory=Filters)
     k: int = 10
@@ -85,6 +88,12 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         self._check_query()
+        if self.method not in METHODS:
+            raise SearchError(
+                "unknown-method",
+                _("There is no search method “%(method)s”. Use one of %(known)s.")
+                % {"method": self.method, "known": ", ".join(METHODS)},
+            )
         if not 1 <= self.k <= MAX_K:
             raise SearchError(
                 "k-out-of-range",
@@ -113,21 +122,25 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One item found. `score` is the cosine (1 is the same direction); `signals` holds the score of each method."""
+    """One item found. `signals` holds the score of each method: the cosine (1 is the same direction), or that of BM25,
+    which has no upper end. `matched_terms` are the words that it was found by, each with its part of that score.
+    """
 
     rank: int
     item_id: int
     code: str
     score: float
     signals: Mapping[str, float]
+    matched_terms: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResponse:
     """Hits by (score descending, code ascending).
 
-    `route` says how they were found: "index", "exact", "exact-filtered", "bits" or "bits-filtered". `timings_ms`
-    holds the stages "encode", "search" and their "total". `notes` are translated warnings about this answer.
+    `route` says how they were found: "index", "exact", "exact-filtered", "bits", "bits-filtered" or "words". `encoder`
+    is empty where none was asked. `timings_ms` holds the stages "encode", "search" and their "total". `notes` are
+    translated warnings about this answer.
     """
 
     hits: tuple[Hit, ...]

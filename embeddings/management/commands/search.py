@@ -24,7 +24,8 @@ from embeddings.rerankers.presets import RERANKER_PRESETS
 from embeddings.search import Filters, SearchError, SearchRequest, SearchResponse, search
 from embeddings.search.queries import encode_on_worker
 from embeddings.search.rerank import DEFAULT_TOP_N, RerankedHit, requested_input, rerank
-from embeddings.search.types import FILTER_FIELDS, MAX_K
+from embeddings.search.types import FILTER_FIELDS, MAX_K, METHODS
+from itembank import terms
 from itembank.models import Item
 
 TEXT_CHARACTERS = 60
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("text", nargs="?", default="")
         parser.add_argument("--image", metavar="FILE", help="PNG, JPEG, WebP or GIF")
         parser.add_argument("--item", metavar="CODE", help="search for items like this one")
+        parser.add_argument("--method", choices=METHODS, default="dense", help="by vectors (default) or by words")
         parser.add_argument("--encoder", metavar="SLUG", help="default: the encoder that serves searches")
         parser.add_argument(
             "--filter",
@@ -71,6 +73,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             request = _request(options)
+            if request.method == "lexical":
+                terms.load()
             if options["rerank"]:
                 response, reranked = search_and_rerank(request, options)
             else:
@@ -159,6 +163,7 @@ def _request(options: dict[str, Any]) -> SearchRequest:
         text=options["text"],
         image=_image(options["image"]),
         item_code=options["item"],
+        method=options["method"],
         encoder=options["encoder"],
         filters=Filters.parse(options["filter"]),
         k=options["k"],
@@ -217,7 +222,7 @@ def _print_table(response: SearchResponse, reranked: Sequence[RerankedHit] | Non
     for note in (*response.notes, *problems):
         console.print(note, style="yellow", markup=False)
     stages = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in response.timings_ms.items())
-    console.print(f"{response.encoder}, {response.route}: {stages}", style="dim", markup=False)
+    console.print(f"{response.encoder or response.method}, {response.route}: {stages}", style="dim", markup=False)
 
 
 def _reranked_cells(each: RerankedHit) -> list[str]:

@@ -1,0 +1,18 @@
+"""Statements whose rows are many or large: in binary, through psycopg's own cursor on Django's connection."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import psycopg
+from django.db import connection
+from psycopg import sql
+
+
+def binary_rows(statement: sql.Composed | sql.SQL, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+    """All rows. Never prepared: a plan that was made for other parameters may be a bad one for these."""
+    with (
+        connection.cursor() as outer,
+        connection.wrap_database_errors,
+        psycopg.Cursor(cast("psycopg.Connection[tuple[Any, ...]]", outer.connection)) as cursor,
+    ):
+        return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()
