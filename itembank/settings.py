@@ -179,6 +179,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-evaluations": {"task": "evaluation.sweep", "schedule": SWEEP_SECONDS},
     "sweep-uploads": {"task": "itembank.sweep_uploads", "schedule": SWEEP_SECONDS},
     # One that waits behind a long build is of no use.
+    "index-terms": {
+        "task": "embeddings.index_terms",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "build-vector-indexes": {"task": "embeddings.build_indexes", "schedule": 60, "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME_DIR / "run" / "beat-schedule")
