@@ -14,8 +14,8 @@ from groundtruth.roles import CONTENT_STAFF, ENGINEER, LEAD
 _SEE = frozenset(
     f"view_{model}" for model in ("evaluationrun", "queryranking", "performancerun", "criterion", "report")
 )
-_WORK = {"add_evaluationrun", "change_evaluationrun", "delete_evaluationrun", "add_report", "change_report"}
-_DECIDE = {"add_criterion", "change_criterion", "delete_criterion", "delete_report", "delete_performancerun"}
+_WORK = {"add_evaluationrun", "change_evaluationrun", "add_report"}
+_DECIDE = {"add_criterion", "change_criterion", "delete_criterion", "delete_report"}
 
 GRANTS: dict[str, frozenset[str]] = {
     CONTENT_STAFF: frozenset({"view_report"}),

@@ -35,6 +35,9 @@ class PerformanceRunAdmin(ModelAdmin[PerformanceRun]):
     def has_change_permission(self, request: HttpRequest, obj: PerformanceRun | None = None) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: PerformanceRun | None = None) -> bool:
+        return False  # a report may rest on it
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
         return BankChangeList
 

@@ -163,5 +163,5 @@ def query_or_404(run: EvaluationRun, pk: int) -> TruthQuery:
 
 
 def render(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    common = {**admin.site.each_context(request), "opts": EvaluationRun._meta, "original": context["title"]}
+    common = {**admin.site.each_context(request), "opts": EvaluationRun._meta}
     return TemplateResponse(request, f"evaluation/{template}", common | context)

@@ -7,14 +7,16 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
+from evaluation.admin import comparing
 from evaluation.engine.run import work_on
 from evaluation.models import EvaluationRun
 from evaluation.run_services import create_run
 from evaluation.run_settings import RunSettings
 from groundtruth.models import JudgeJob, ReviewRound, TruthSet
+from tests.evaluation.factories import make_run
 from tests.evaluation.small_bank import COUNT, Bank, make_bank
 from tests.factories import allow, make_admin, make_staff
-from tests.groundtruth.factories import make_price, make_truth_set
+from tests.groundtruth.factories import make_pair, make_price, make_query, make_truth_set
 
 pytestmark = pytest.mark.django_db
 
@@ -282,6 +284,36 @@ def test_runs_on_different_truths_are_not_tested_against_each_other(admin: Clien
     runs = [bank.run(), make_bank("other").run()]
     html = _html(admin, f"{LIST}compare/?runs={runs[0].pk},{runs[1].pk}")
     assert "These runs answer other queries than the baseline" in html
+
+
+def _ranked_at(rank: int, bank: Bank, **settings: Any) -> EvaluationRun:
+    """Thirty queries whose one relevant item came at that rank."""
+    truth = TruthSet.objects.get(name="ranked")
+    others = bank.items[:rank]
+    return make_run(
+        truth, {query: [*others[: rank - 1], query.pairs.all()[0].item] for query in truth.queries.all()}, **settings
+    )
+
+
+def test_a_reranker_that_wins_everywhere_is_advised_and_nothing_else_is(admin: Client, bank: Bank) -> None:
+    truth = make_truth_set(name="ranked")
+    for _number in range(30):
+        make_pair(make_query(truth), relevance=3)
+    plain, reranked = _ranked_at(4, bank), _ranked_at(1, bank, reranker="some-reranker")
+    address = f"{LIST}compare/?metric=RR&runs={plain.pk},{reranked.pk}"
+    assert "Switch it on: it is better in every slice." in _html(admin, address)
+    assert admin.get(f"{LIST}compare/?runs={reranked.pk},{plain.pk}").context["advice"] is None
+
+
+def test_many_queries_are_tested_by_the_chosen_metric_alone(
+    admin: Client, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "MOST_TESTED", 3)
+    runs = [bank.run(), bank.run(method="lexical")]
+    page = admin.get(f"{LIST}compare/?metric=RR&runs={runs[0].pk},{runs[1].pk}")
+    told = {cell["metric"]: cell["difference"] for cell in page.context["table"][1]["cells"]}
+    assert {metric for metric, difference in told.items() if difference} == {"RR"}
+    assert "RR alone was tested" in page.content.decode()
 
 
 @pytest.mark.parametrize("runs", ["", "1", "x,y", "99999999999999999999"])
