@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.text import slugify
 
 from evaluation.models import Report
-from evaluation.report.content import content
+from evaluation.report.content import document_of
 from evaluation.report.document import Document
 from evaluation.report.html import html_of
 from evaluation.report.markdown import markdown_of
@@ -49,7 +49,7 @@ FORMATS = tuple(KINDS)
 def files_of(report: Report, *formats: str) -> list[ReportFile]:
     """Two files for "csv", one for any other format. Raises PdfUnavailableError for "pdf" where it cannot be made."""
     measured = measure(report)
-    document = content(measured)
+    document = document_of(report, measured)
     stem = slugify(report.title, allow_unicode=True)[:80] or "report"
     return [
         ReportFile(f"{stem}{kind.ending}", kind.content_type, kind.write(document, measured))

@@ -27,6 +27,18 @@ SHOWN_RESULTS = 10
 BOUNDED_METRICS = ("R@5", "R@10", "Success@5", "RR", "nDCG@10", "AP")
 
 
+class Intervals(dict[str, Interval]):
+    """Made when first asked for: with many queries each takes a tenth of a second, and most runs show few."""
+
+    def __init__(self, found: PerQuery) -> None:
+        super().__init__()
+        self._found = found
+
+    def __missing__(self, name: str) -> Interval:
+        self[name] = interval(name, self._found.values[name])
+        return self[name]
+
+
 class RunFigures:
     """A run with what its rankings are worth. Reads and computes each thing once, when it is first asked for."""
 
@@ -46,11 +58,11 @@ class RunFigures:
 
     @cached_property
     def per_query(self) -> PerQuery:
-        return self.at(METRICS, self.minimum_relevance)
+        return per_query(self.judged, self.ranked, METRICS, self.minimum_relevance)
 
     @cached_property
-    def intervals(self) -> Mapping[str, Interval]:
-        return {name: interval(name, self.per_query.values[name]) for name in METRICS}
+    def intervals(self) -> "Intervals":
+        return Intervals(self.per_query)
 
     @cached_property
     def unaskable(self) -> int:
@@ -61,6 +73,8 @@ class RunFigures:
         return bounds(self.judged, self.ranked, BOUNDED_METRICS, self.minimum_relevance)
 
     def at(self, names: Sequence[str], minimum_relevance: int) -> PerQuery:
+        if minimum_relevance == self.minimum_relevance and set(names) <= set(METRICS):
+            return self.per_query
         return per_query(self.judged, self.ranked, names, minimum_relevance)
 
     def comparable_with(self, other: "RunFigures") -> bool:

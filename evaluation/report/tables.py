@@ -9,6 +9,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
@@ -20,7 +21,7 @@ from groundtruth.exchange.truth_csv import ESCAPED
 from itembank.imports.rejected import BOM, FORMULA_STARTS
 
 if TYPE_CHECKING:
-    from openpyxl.worksheet.worksheet import Worksheet
+    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 Value = str | float | int | None
 
@@ -30,6 +31,7 @@ BY_MODEL = ("model", "latency_mean", "latency_p95", "throughput", "vram_gb")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a ZIP can name
 DIGITS = 6
 WIDEST, NARROWEST = 60, 8
+MEASURED_ROWS = 500  # of a sheet, for the widths of its columns
 
 
 def queries_csv(measured: Measured) -> bytes:
@@ -84,8 +86,7 @@ def harmless(cell: Value) -> Value:
 def xlsx_of(document: Document, measured: Measured) -> bytes:
     from openpyxl import Workbook
 
-    book = Workbook()
-    book.remove(book.worksheets[0])
+    book = Workbook(write_only=True)  # there may be hundreds of thousands of cells
     _fill(book.create_sheet(_("Summary")), _summary(document))
     _fill(book.create_sheet(_("Metrics")), _metric_rows(measured))
     _fill(book.create_sheet(_("By query")), query_rows(measured, BY_QUERY | HITS))
@@ -141,16 +142,17 @@ def _columns() -> Iterator[Sequence[Value]]:
         yield (column, unit)
 
 
-def _fill(sheet: "Worksheet", rows: Iterable[Sequence[Value]]) -> None:
+def _fill(sheet: "WriteOnlyWorksheet", rows: Iterable[Sequence[Value]]) -> None:
+    """Widths come first: what is written cannot be gone back to."""
     from openpyxl.utils import get_column_letter
 
-    widths: dict[int, int] = {}
-    for row in rows:
-        sheet.append([_storable(cell) for cell in row])
-        for place, cell in enumerate(row if len(row) > 1 else (), start=1):
-            widths[place] = max(widths.get(place, NARROWEST), min(len(str(cell)) + 2, WIDEST))
-    for place, width in widths.items():
-        sheet.column_dimensions[get_column_letter(place)].width = width
+    held = [[_storable(cell) for cell in row] for row in rows]
+    wide = [row for row in held[:MEASURED_ROWS] if len(row) > 1]
+    for place, column in enumerate(zip_longest(*wide, fillvalue=""), start=1):
+        width = max(len(str(cell)) for cell in column) + 2
+        sheet.column_dimensions[get_column_letter(place)].width = min(max(width, NARROWEST), WIDEST)  # type: ignore[attr-defined]
+    for row in held:
+        sheet.append(row)
 
 
 def _storable(cell: Value) -> Value:
