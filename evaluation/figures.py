@@ -11,7 +11,7 @@ from django.core.cache import cache
 from evaluation.bounds import Bounds, bounds
 from evaluation.engine.queries import count_unaskable
 from evaluation.intervals import Interval, interval
-from evaluation.metrics import METRICS, PerQuery, per_query
+from evaluation.metrics import METRICS, PerQuery, per_query, split
 from evaluation.models import EvaluationRun
 from evaluation.results import judged_of, ranked_of
 from evaluation.run_settings import RunSettings
@@ -21,6 +21,9 @@ from groundtruth.models import TruthQuery, TruthSet
 T = TypeVar("T")
 KEY_METRICS = ("R@5", "R@10", "RR", "nDCG@10")
 DIMENSIONS = ("category", "subject", "unit", "grade", "difficulty")
+SLOW_BOUNDS = tuple(name for name in METRICS if split(name).measure in {"nDCG", "AP"})  # they search for theirs
+QUICK_BOUNDS = tuple(name for name in METRICS if name not in SLOW_BOUNDS)
+LARGE = 2_000  # queries, above which a page does not wait for slow bounds that nobody asked for
 KEPT_FOR = 6 * 3600  # seconds
 VERSION = 1  # of what is kept
 
@@ -49,16 +52,19 @@ class SliceFigures:
     intervals: Mapping[str, Interval]
 
 
-def figures_of(run: EvaluationRun, minimum_relevance: int = 1) -> Figures:
-    return _kept(run, f"figures-{minimum_relevance}", lambda: _figures(run, minimum_relevance))
+def figures_of(run: EvaluationRun, minimum_relevance: int = 1, *, every_bound: bool = False) -> Figures:
+    """Of a large run without the bounds that are slow (SLOW_BOUNDS), unless every one is asked for."""
+    slow = every_bound and run.total > LARGE
+    part = f"figures-{minimum_relevance}{'-bounds' if slow else ''}"
+    return _kept(run, part, lambda: _figures(run, minimum_relevance, every_bound or run.total <= LARGE))
 
 
-def _figures(run: EvaluationRun, minimum_relevance: int) -> Figures:
+def _figures(run: EvaluationRun, minimum_relevance: int, every_bound: bool) -> Figures:
     judged, ranked = judged_of(run), ranked_of(run)
     found = per_query(judged, ranked, METRICS, minimum_relevance)
     return Figures(
         {name: interval(name, found.values[name]) for name in METRICS},
-        bounds(judged, ranked, METRICS, minimum_relevance) if found.queries else {},
+        bounds(judged, ranked, METRICS if every_bound else QUICK_BOUNDS, minimum_relevance) if found.queries else {},
         len(found.queries),
         found.left_out,
         count_unaskable(run.truth_set, RunSettings.from_json(run.configuration)),

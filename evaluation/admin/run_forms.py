@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
-from django.utils.translation import gettext as now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from embeddings.models import Encoder, Reranker
@@ -28,7 +28,7 @@ def encoder_choices() -> list[tuple[str, str]]:
 
 
 def reranker_choices() -> list[tuple[str, str]]:
-    return [("", now("without")), *((each.slug, each.title) for each in Reranker.objects.order_by("slug"))]
+    return [("", gettext("without")), *((each.slug, each.title) for each in Reranker.objects.order_by("slug"))]
 
 
 def _number(label: Any, initial: float, help_text: Any = "", step: str = "1", **options: Any) -> forms.FloatField:
@@ -74,7 +74,7 @@ class SharedForm(forms.Form):
 
     def _refuse_freezing(self, field: str, *truth_sets: TruthSet) -> None:
         if not self._user.has_perm(FREEZE) and (thawed := [each for each in truth_sets if not each.frozen]):
-            message = now("“%(truth)s” is not frozen yet, and you have no permission to freeze truth sets.")
+            message = gettext("“%(truth)s” is not frozen yet, and you have no permission to freeze truth sets.")
             self.add_error(field, message % {"truth": ", ".join(map(str, thawed))})
 
 
@@ -114,7 +114,7 @@ class RunForm(SharedForm):
             return tuple(float(part) for part in self.cleaned_data["weights"].split(",") if part.strip())
         except ValueError:
             raise forms.ValidationError(
-                now("Weights are numbers with commas between them, such as “0.7, 0.3”.")
+                gettext("Weights are numbers with commas between them, such as “0.7, 0.3”.")
             ) from None
 
     def clean(self) -> dict[str, Any]:
@@ -189,7 +189,7 @@ class MatrixForm(SharedForm):
             return cleaned
         self._refuse_freezing("truth_sets", *cleaned["truth_sets"])
         if not cleaned["encoders"] and not cleaned["lexical"]:
-            self.add_error("encoders", now("Choose an encoder, or words alone."))
+            self.add_error("encoders", gettext("Choose an encoder, or words alone."))
         if self.errors:
             return cleaned
         try:

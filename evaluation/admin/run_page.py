@@ -17,7 +17,7 @@ from evaluation.admin.words import (
     settings_in_words,
     shown,
 )
-from evaluation.figures import DIMENSIONS, KEY_METRICS, Figures, figures_of, slices_of
+from evaluation.figures import DIMENSIONS, KEY_METRICS, SLOW_BOUNDS, Figures, figures_of, slices_of
 from evaluation.metrics import METRICS, formula
 from evaluation.models import EvaluationRun
 from itembank.admin.base import person
@@ -49,7 +49,7 @@ def context(request: HttpRequest, run: EvaluationRun) -> dict[str, Any]:
 
 
 def _results(request: HttpRequest, run: EvaluationRun, relevance: int, by: str) -> dict[str, Any]:
-    figures = figures_of(run, relevance)
+    figures = figures_of(run, relevance, every_bound="bounds" in request.GET)
     judged = figures.intervals["Judged@10"].mean
     return {
         "figures": figures,
@@ -65,6 +65,7 @@ def _results(request: HttpRequest, run: EvaluationRun, relevance: int, by: str) 
             for each in slices_of(run, by, relevance)
         ],
         "has_unjudged": judged < 1,
+        "bounds_left": judged < 1 and bool(figures.bounds) and not figures.bounds.keys() >= set(SLOW_BOUNDS),
         "sends": may_send(person(request)) if judged < 1 else [],
     }
 

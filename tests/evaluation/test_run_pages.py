@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
+from evaluation import figures
 from evaluation.admin import comparing
 from evaluation.engine.run import work_on
 from evaluation.models import EvaluationRun
@@ -200,6 +201,16 @@ def test_unjudged_results_give_bounds(admin: Client, bank: Bank) -> None:
     row = next(each for each in page.context["metrics"] if each["name"] == "P@5")
     assert row["shown"].bounds
     assert row["shown"].bounds in page.content.decode()
+
+
+def test_bounds_that_take_long_come_on_request_for_a_large_run(
+    admin: Client, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "LARGE", 3)
+    address = f"{LIST}{bank.run().pk}/change/"
+    at_once, asked = (admin.get(each).context for each in (address, f"{address}?bounds=all"))
+    assert (at_once["bounds_left"], asked["bounds_left"]) == (True, False)
+    assert set(asked["figures"].bounds) - set(at_once["figures"].bounds) == {"nDCG@5", "nDCG@10", "AP"}
 
 
 def test_an_unfinished_run_shows_its_progress(admin: Client, bank: Bank) -> None:
