@@ -127,11 +127,14 @@ def _create(encoder: Encoder) -> None:
     _execute(sql.SQL("ANALYZE {table}").format(table=sql.Identifier(partition_name(encoder))))
 
 
+def build_megabytes() -> int:
+    """Room for the graph, at most an eighth of the memory: one that outgrows it takes twice as long to build."""
+    return min(BUILD_MEMORY_LIMIT, psutil.virtual_memory().total // 8) // MEGABYTE
+
+
 @contextmanager
 def _build_memory() -> Iterator[None]:
-    """Room for the graph, at most an eighth of the memory: one that outgrows it takes twice as long to build."""
-    megabytes = min(BUILD_MEMORY_LIMIT, psutil.virtual_memory().total // 8) // MEGABYTE
-    _execute(sql.SQL("SET maintenance_work_mem = {memory}").format(memory=sql.Literal(f"{megabytes}MB")))
+    _execute(sql.SQL("SET maintenance_work_mem = {memory}").format(memory=sql.Literal(f"{build_megabytes()}MB")))
     try:
         yield
     finally:

@@ -12,6 +12,8 @@ BENCHMARKS = {
     "import": "itembank.benchmarks.imports",
     "embed": "embeddings.benchmarks.embed",
     "query": "embeddings.benchmarks.query",
+    "lexical": "embeddings.benchmarks.lexical",
+    "search": "embeddings.benchmarks.search",
     "service": "evaluation.benchmarks.service",
 }
 
