@@ -15,13 +15,18 @@ from django.utils.translation import gettext as _
 
 from groundtruth.agreement import Agreement, Observation, Weights, compare
 from groundtruth.models import Judgement, TruthPair, TruthSet
+from groundtruth.review_selectors import under_review
 
 METHOD, PEOPLE, PERSONS = "method", "people", "persons"
 COUPLES_SHOWN = 30
 
 
 class ReviewedPair(NamedTuple):
-    """A pair of which a person said something, or whose relevance people approved. Ids as text are those people use."""
+    """A pair of which a person said something, or whose relevance people approved. Ids as text are those people use.
+
+    One that is still under review counts in figures, but is in no list: who is yet to judge it would read what others
+    said.
+    """
 
     pk: int
     query: int
@@ -30,6 +35,7 @@ class ReviewedPair(NamedTuple):
     code: str
     subject: str
     category: str
+    under_review: bool
 
 
 @dataclass(slots=True)
@@ -81,7 +87,9 @@ def reviewed(truth_set: TruthSet) -> QuerySet[TruthPair]:
 def read_labels(truth_set: TruthSet) -> Labels:
     """Two queries."""
     fields = ("pk", "query_id", "query__query_id", "query__item__code", "item__code", "query__item__subject")
-    rows = reviewed(truth_set).values_list(*fields, "query__item__category", "relevance", "approved_relevance")
+    rows = reviewed(truth_set).values_list(
+        *fields, "query__item__category", under_review(), "relevance", "approved_relevance"
+    )
     labels = Labels({})
     labels.names |= {PEOPLE: _("People"), METHOD: _("Method: %(method)s") % {"method": truth_set.get_method_display()}}
     for *about, relevance, approved in rows.order_by("query__query_id", "item__code"):
@@ -176,6 +184,11 @@ def _slices(labels: Labels, comparison: Comparison, weights: Weights, of: Callab
 # ---- where they do not agree on "similar"
 
 
+def listed(labels: Labels, observations: Iterable[Observation]) -> list[Observation]:
+    """Those that may be shown one by one."""
+    return [each for each in observations if not labels.pairs[each.pair].under_review]
+
+
 def false_positives(comparison: Comparison) -> list[Observation]:
     """The left rater says similar, the right one not; of all couples of persons, either. Widest apart first."""
     if not comparison.symmetric:
@@ -236,11 +249,14 @@ def _reasons(comparison: Comparison, pairs: Iterable[int]) -> dict[int, list[str
 
 
 def labelled_rows(labels: Labels) -> Iterator[list[str]]:
-    """The table of who said what: a first row of names, then a row for each reviewed pair; empty where nothing."""
+    """The table of who said what: a first row of names, then a row for each pair whose review has ended; empty where
+    nothing."""
     raters = list(labels.names)
     about = ["query_id", "source_item_id", "item_id", "subject", "category"]
     yield [*about, *(rater if rater in {PEOPLE, METHOD} else labels.names[rater] for rater in raters)]
     for pk, pair in labels.pairs.items():
+        if pair.under_review:
+            continue
         said = (labels.said[rater].get(pk) for rater in raters)
         texts = ["" if relevance is None else str(relevance) for relevance in said]
         yield [pair.query_id, pair.query_code, pair.code, pair.subject, pair.category, *texts]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from groundtruth.models import Change, Judgement, ReviewPair, ReviewRound, TruthPair, TruthSet
 from groundtruth.review_order import PairFacts
@@ -55,6 +55,13 @@ def round_progress(review_round: ReviewRound, user: User) -> RoundProgress:
         disputed=counts.get(ReviewPair.State.DISPUTED, 0),
         mine=words_of_people(review_round).filter(reviewer=user, outcome=Judgement.Outcome.JUDGED).count(),
     )
+
+
+def under_review(pair: str = "pk") -> Exists:
+    """Whether people are still to judge the pair with that id, in an open round: what others say of it is then hidden
+    from them."""
+    unsettled = ReviewPair.objects.filter(pair=OuterRef(pair), round__closed_at=None)
+    return Exists(unsettled.exclude(state=ReviewPair.State.SETTLED))
 
 
 def words_of_people(review_round: ReviewRound) -> QuerySet[Judgement]:

@@ -7,10 +7,12 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any, TypeVar
 
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 
 from groundtruth.models import Judgement, LedgerEntry, Relevance, TruthPair, TruthQuery, TruthSet
+from groundtruth.review_selectors import under_review
 from itembank.models import ItemImage
 
 Found = TypeVar("Found")
@@ -164,6 +166,13 @@ def shown_pair(pk: int) -> TruthPair | None:
     return pairs.filter(pk=pk).first()
 
 
-def all_words(pair: TruthPair) -> list[Judgement]:
-    """What models and people said of the pair, models first."""
-    return list(pair.judgements.select_related("prompt").order_by("source", "judge", "swapped", "id"))
+def shown_words(pair: TruthPair, user: User) -> tuple[list[Judgement], int]:
+    """What models and people said of the pair, models first; and how many people's words are hidden from the user.
+
+    Those of others are, while the pair is under review: who is yet to judge it is not to read them.
+    """
+    words = list(pair.judgements.select_related("prompt").order_by("source", "judge", "swapped", "id"))
+    if not TruthPair.objects.filter(under_review(), pk=pair.pk).exists():
+        return words, 0
+    shown = [each for each in words if each.reviewer_id in {None, user.pk}]
+    return shown, len(words) - len(shown)

@@ -79,7 +79,7 @@ def agreement_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 @viewers_only
 def agreement_csv(request: HttpRequest, pk: int) -> StreamingHttpResponse:
-    """Each reviewed pair with what every rater says of it."""
+    """Each pair whose review has ended, with what every rater says of it."""
     truth_set = get_object_or_404(TruthSet, pk=pk)
     rows = selectors.labelled_rows(selectors.read_labels(truth_set))
     lines = (csv_line(cells, "" if number else BOM) for number, cells in enumerate(rows))
@@ -164,13 +164,15 @@ def _slices(labels: Labels, chosen: Comparison, weights: Weights) -> list[tuple[
 
 
 def _listed(request: HttpRequest, labels: Labels, chosen: Comparison) -> dict[str, Any]:
-    positives, negatives = selectors.false_positives(chosen), selectors.false_negatives(chosen)
+    found = [selectors.false_positives(chosen), selectors.false_negatives(chosen)]
+    positives, negatives = (selectors.listed(labels, each) for each in found)
     negative = request.GET.get("list") == "negatives"
     page: Page[Any] = Paginator(negatives if negative else positives, A_PAGE).get_page(request.GET.get("p"))
     return {
         "positives": len(positives),
         "negatives": len(negatives),
         "list": "negatives" if negative else "positives",
+        "unlisted": len(found[negative]) - len(negatives if negative else positives),
         "page": page,
         "rows": selectors.differences(labels, chosen, list(page)),
     }

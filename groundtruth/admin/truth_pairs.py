@@ -23,7 +23,7 @@ from groundtruth.admin.truth_forms import PairForm
 from groundtruth.admin.truth_pages import RELEVANCES, relevance_label
 from groundtruth.models import Relevance, TruthPair, TruthQuery, TruthSet
 from groundtruth.set_services import SetError, add_pair, set_relevance
-from groundtruth.truth_selectors import all_words, shown_pair
+from groundtruth.truth_selectors import shown_pair, shown_words
 from itembank.admin.base import BankChangeList, ModelAdmin, person
 from itembank.admin.filters import DropdownFilter
 from itembank.models import Item
@@ -210,11 +210,13 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
         pair = shown_pair(found.pk) if found else None
         if pair is None:
             raise Http404
+        words, hidden = shown_words(pair, person(request))
         context = {
             "title": f"{pair.query} / {pair.item}",
             "pair": pair,
             "set": pair.truth_set,
-            "words": all_words(pair),
+            "words": words,
+            "hidden": hidden,
             "answers": [(value, Relevance(value).label) for value in (3, 2, 1, 0)],
             "final": relevance_label(pair.final_relevance),
             "may_approve": not pair.truth_set.frozen and request.user.has_perm("groundtruth.change_truthpair"),

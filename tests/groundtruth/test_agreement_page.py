@@ -435,3 +435,26 @@ def test_the_table_holds_what_every_rater_says_of_each_reviewed_pair(
     assert [said["people"], said["method"], said["kim"]] == ["3", "2", "3"]
     assert [name for name in header if name.startswith("gpt-4o-mini · ")] == [header[7]]
     assert said[header[7]] == "1"
+
+
+# ---- what reviewers are not to see
+
+
+@pytest.mark.usefixtures("viewer")
+def test_what_is_still_under_review_counts_but_is_not_listed(client: Client, truth_set: TruthSet) -> None:
+    pair = pair_of(truth_set, 3, None)
+    made = create_round(truth_set=truth_set, name="round", order="random", reviewers_a_pair=2)
+    for name, answer in (("kim", "3"), ("lee", "0")):
+        judge(review=made.pairs.get(), user=make_staff(name), answer=answer, comment=f"{name} says")
+    text = text_of(page(client, truth_set))
+    assert "kim / lee" in text
+    assert "1 more are still under review" in text
+    assert "kim says" not in text and pair.item.code not in text
+    assert len(rows_of(client, truth_set)) == 1
+    judge(review=made.pairs.get(), user=make_staff("park"), answer="0")
+    assert "kim says" in text_of(page(client, truth_set))
+    assert len(rows_of(client, truth_set)) == 2
+
+
+def rows_of(client: Client, truth_set: TruthSet) -> list[bytes]:
+    return b"".join(client.get(address(truth_set, "csv/")).streaming_content).splitlines()  # type: ignore[attr-defined]

@@ -187,6 +187,15 @@ def test_the_page_of_a_round_shows_who_judged_how_much(
     assert (context["progress"].settled, context["progress"].percent) == (2, 40)
 
 
+def test_the_page_of_a_round_leads_to_the_agreement_on_its_set(
+    client: Client, teacher: User, review_round: ReviewRound
+) -> None:
+    link = f"/admin/groundtruth/agreement/{review_round.truth_set_id}/"
+    assert link not in client.get(_at(review_round, "change")).content.decode()
+    allow(teacher, "groundtruth.view_truthset")
+    assert link in client.get(_at(review_round, "change")).content.decode()
+
+
 def test_the_list_of_rounds_takes_a_fixed_number_of_queries(
     client: Client, teacher: User, review_round: ReviewRound, django_assert_max_num_queries: Any
 ) -> None:

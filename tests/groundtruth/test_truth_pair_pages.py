@@ -10,6 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from groundtruth.admin import truth_pairs
 from groundtruth.models import Change, TruthPair, TruthSet
+from groundtruth.review_rounds import create_round
+from groundtruth.review_services import judge
 from groundtruth.set_services import freeze_set
 from tests.factories import allow, make_admin, make_item, make_staff
 from tests.groundtruth.factories import make_pair, make_query, make_truth_set
@@ -254,3 +256,17 @@ def test_who_may_not_add_pairs_is_refused(signed_in: Callable[..., Client], trut
 @pytest.mark.parametrize("written", ["", "x", "0", "9" * 30])
 def test_a_pair_needs_a_set(admin: Client, written: str) -> None:
     assert admin.get(f"{LIST}add/", {"truth_set": written}).status_code == 404
+
+
+def test_what_others_said_is_hidden_while_the_pair_is_under_review(client: Client) -> None:
+    pair = make_pair(make_query(make_truth_set()), relevance=3)
+    made = create_round(truth_set=pair.truth_set, name="round", reviewers_a_pair=2)
+    kim, lee = (allow(make_staff(name), "groundtruth.view_truthpair") for name in ("kim", "lee"))
+    judge(review=made.pairs.get(), user=kim, answer="0", comment="kim says")
+    seen = []
+    for user in (kim, lee):
+        client.force_login(user)
+        seen.append("kim says" in client.get(f"{LIST}{pair.pk}/change/").content.decode())
+    judge(review=made.pairs.get(), user=lee, answer="0")
+    assert seen == [True, False]
+    assert "kim says" in client.get(f"{LIST}{pair.pk}/change/").content.decode()
