@@ -107,6 +107,10 @@ class RunQuery(PageQuery):
     truth_set: int | None = Field(None, ge=1, le=MAX_ID)
 
 
+class MetricsQuery(Schema):
+    minimum_relevance: int = Field(1, ge=1, le=3, description="From which relevance on an item is relevant.")
+
+
 @router.get("/runs", response=Page[RunOut], auth=Guard(Scope.RUNS_READ), summary="List runs")
 def list_runs(request: HttpRequest, query: Query[RunQuery]) -> dict[str, Any]:
     """Evaluation runs, the newest first."""
@@ -131,17 +135,15 @@ def read_run(request: HttpRequest, run_id: RunId) -> dict[str, Any]:
     summary="Metrics of a run",
     openapi_extra={"x-problems": [409]},
 )
-def read_metrics(
-    request: HttpRequest, run_id: RunId, minimum_relevance: Query[Annotated[int, Field(ge=1, le=3)]] = 1
-) -> dict[str, Any]:
+def read_metrics(request: HttpRequest, run_id: RunId, query: Query[MetricsQuery]) -> dict[str, Any]:
     """What the rankings of a completed run are worth, computed when asked."""
     run = _run(run_id)
     if run.state != EvaluationRun.State.COMPLETED:
         raise Problem(409, "run-not-completed", _("This run has not completed. Wait for it, or choose another."))
-    found = results_of(run, minimum_relevance=minimum_relevance)
+    found = results_of(run, minimum_relevance=query.minimum_relevance)
     return {
         "run": run.pk,
-        "minimum_relevance": minimum_relevance,
+        "minimum_relevance": query.minimum_relevance,
         "queries": len(found.per_query.queries),
         "without_relevant": len(found.per_query.left_out),
         "unaskable": found.unaskable,

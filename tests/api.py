@@ -4,13 +4,16 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from django.test import Client
 
+from embeddings import worker
 from embeddings.models import EmbeddingJob, Encoder
 from embeddings.services import activate_encoder
 from evaluation.models import EvaluationRun
 from groundtruth.models import TruthSet
 from itembank.api.scopes import Scope
+from itembank.celery import app
 from itembank.models import Item, ItemImage
 from itembank.tokens import make_token
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
@@ -69,8 +72,8 @@ def make_bank() -> Bank:
 
     items = make_items(12)
     image = make_image(items[0])
-    space = make_space(8)
-    fill(space, [Item.objects.get(pk=item.pk) for item in items], clustered(12, 8))
+    space = make_space(64)
+    fill(space, [Item.objects.get(pk=item.pk) for item in items], clustered(12, 64))
     encoder = activate_encoder(encoder=space)
     truth = make_truth_set(name="truth")
     query = make_query(truth, items[0])
@@ -82,3 +85,13 @@ def make_bank() -> Bank:
     job = EmbeddingJob.objects.create(encoder=encoder, state="paused")
     job.items.create(item=items[0])
     return Bank(items, image, encoder, job, truth, run)
+
+
+def encode_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries are encoded at once, in this process, by what a worker would run; other messages are sent."""
+    send = app.send_task
+
+    def send_task(name: str, args: Any = None, *rest: Any, **options: Any) -> Any:
+        return worker.encode_query(*args) if name == "embeddings.encode_query" else send(name, args, *rest, **options)
+
+    monkeypatch.setattr(app, "send_task", send_task)

@@ -120,6 +120,7 @@ def list_jobs(request: HttpRequest, query: Query[JobQuery]) -> dict[str, Any]:
     response={201: JobOut},
     auth=Guard(Scope.JOBS_WRITE),
     summary="Start a job",
+    operation_id="start_job",
     openapi_extra={
         "responses": {
             201: {
@@ -128,7 +129,7 @@ def list_jobs(request: HttpRequest, query: Query[JobQuery]) -> dict[str, Any]:
         }
     },
 )
-def start(request: ApiRequest, body: JobIn, response: HttpResponse) -> Status[dict[str, Any]]:
+def start_embedding(request: ApiRequest, body: JobIn, response: HttpResponse) -> Status[dict[str, Any]]:
     """Embed items: those that lack a vector, all, those that failed before, or a selection."""
     encoder = Encoder.objects.filter(slug=body.encoder).first()
     if encoder is None:

@@ -54,6 +54,7 @@ class ProblemOut(Schema):
     detail: str = Field(description="For people, in their language.")
     errors: list[FieldError] | None = None
     scope: str | None = Field(None, description="The scope that is missing.")
+    request_id: str | None = Field(None, description="As in the header X-Request-ID: the bank's log has it too.")
 
 
 class JsonParser(Parser):
@@ -95,7 +96,7 @@ class BankAPI(NinjaAPI):
     ) -> OpenAPISchema:
         document = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
         guards = {
-            self.get_openapi_operation_id(operation): operation.auth_callbacks[0]
+            operation.operation_id or self.get_openapi_operation_id(operation): operation.auth_callbacks[0]
             for router in self._get_bound_routers()
             for view in router.path_operations.values()
             for operation in view.operations
@@ -125,12 +126,24 @@ def _complete(operation: DictStrAny, guard: Any) -> None:
         statuses |= {401, 403, 429}
     if operation.get("parameters"):
         statuses |= {422}
+        for parameter in operation["parameters"]:
+            parameter["schema"] = _never_null(parameter["schema"])
     if any(each["in"] == "path" for each in operation.get("parameters", [])):
         statuses |= {404}
     if operation.get("requestBody"):
         statuses |= {400, 413, 415, 422}
     for status in sorted(statuses):
         operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
+
+
+def _never_null(schema: DictStrAny) -> DictStrAny:
+    """An address holds a value or leaves it out: None, by which Python leaves it out, cannot be sent."""
+    options = schema.get("anyOf", [])
+    if {"type": "null"} not in options:
+        return schema
+    rest = {name: each for name, each in schema.items() if name not in {"anyOf", "default"}}
+    other: DictStrAny = next(each for each in options if each != {"type": "null"})
+    return rest | other
 
 
 def _problem(status: int) -> DictStrAny:

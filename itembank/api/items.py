@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from enum import IntEnum
 from typing import Annotated, Any
 
 from django.db.models import Prefetch, QuerySet
@@ -49,6 +50,13 @@ EXAMPLE: JsonDict = {
     ],
     "updated_at": "2026-03-02T09:00:00+09:00",
 }
+
+
+class Size(IntEnum):
+    """As itembank/thumbnails.py makes them."""
+
+    SMALL = SIZES[0]
+    LARGE = SIZES[1]
 
 
 class ItemFilters(Schema):
@@ -134,7 +142,7 @@ def read_item(request: HttpRequest, code: Path[Code]) -> dict[str, Any]:
 def read_image(
     request: HttpRequest,
     image_id: Path[Annotated[int, Field(ge=1, le=MAX_ID)]],
-    size: Query[Annotated[int | None, Field(json_schema_extra={"enum": [*SIZES, None]})]] = None,
+    size: Query[Size | None] = None,
 ) -> FileResponse:
     """The file as it is stored, or a small copy with its longest side at `size`."""
     image = ItemImage.objects.filter(pk=image_id).first()

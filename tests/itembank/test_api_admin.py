@@ -1,0 +1,100 @@
+"""Tokens in the admin: made once, shown once, never more than the maker may, and revoked."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from itembank.api.scopes import PERMISSIONS, Scope
+from itembank.models import ApiCall, ApiToken
+from itembank.tokens import make_token
+from tests.api import Api, problem
+from tests.factories import allow, make_admin, make_staff
+
+pytestmark = pytest.mark.django_db
+
+TOKENS = "/admin/itembank/apitoken/"
+ASKED = {"client": "loader", "scopes": ["items:read"], "days": 30}
+
+
+@pytest.fixture
+def admin(client: Client) -> Client:
+    client.force_login(make_admin())
+    return client
+
+
+def made(client: Client) -> str:
+    response = client.post(f"{TOKENS}add/", ASKED)
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    found = re.search(r"data-token>(ib_[\w-]+)<", response.content.decode())
+    assert found
+    return found[1]
+
+
+def test_a_token_is_shown_once_and_works(admin: Client) -> None:
+    secret = made(admin)
+    assert Api(token=secret).get("/items").status_code == 200
+    token = ApiToken.objects.get()
+    for page in (TOKENS, f"{TOKENS}{token.pk}/change/", "/admin/"):
+        assert secret not in admin.get(page).content.decode()
+
+
+def test_a_token_expires_after_the_days_that_were_chosen(admin: Client) -> None:
+    made(admin)
+    token = ApiToken.objects.get()
+    assert token.expires_at is not None
+    assert (token.expires_at - token.created_at).days in {29, 30}
+
+
+def test_nobody_hands_on_more_than_they_may(client: Client) -> None:
+    client.force_login(allow(make_staff(), "itembank.add_apitoken", *PERMISSIONS[Scope.SEARCH]))
+    assert "Read items" not in client.get(f"{TOKENS}add/", headers={"accept-language": "en"}).content.decode()
+    client.post(f"{TOKENS}add/", ASKED)
+    assert not ApiToken.objects.exists()
+    client.post(f"{TOKENS}add/", ASKED | {"scopes": ["search"]})
+    assert ApiToken.objects.get().scopes == ["search"]
+
+
+@pytest.mark.parametrize("wrong", [{"client": ""}, {"client": "a" * 101}, {"scopes": []}, {"days": 0}, {"days": 9_999}])
+def test_a_form_that_is_wrong_makes_no_token(admin: Client, wrong: dict[str, object]) -> None:
+    assert admin.post(f"{TOKENS}add/", ASKED | wrong).status_code == 200
+    assert not ApiToken.objects.exists()
+
+
+def test_tokens_are_made_by_those_who_may(client: Client) -> None:
+    client.force_login(allow(make_staff(), "itembank.view_apitoken"))
+    assert client.get(TOKENS).status_code == 200
+    assert client.post(f"{TOKENS}add/", ASKED).status_code == 403
+
+
+def test_a_token_is_revoked_in_the_list(admin: Client) -> None:
+    token, secret = make_token(client="c", scopes=["items:read"])
+    admin.post(TOKENS, {"action": "revoke", "_selected_action": [token.pk]})
+    problem(Api(token=secret).get("/items"), 401, "token-revoked")
+
+
+def test_who_may_only_see_tokens_cannot_revoke_them(client: Client) -> None:
+    client.force_login(allow(make_staff(), "itembank.view_apitoken"))
+    token, secret = make_token(client="c", scopes=["items:read"])
+    client.post(TOKENS, {"action": "revoke", "_selected_action": [token.pk]})
+    assert Api(token=secret).get("/items").status_code == 200
+
+
+def test_tokens_are_neither_changed_nor_deleted(admin: Client) -> None:
+    token, _secret = make_token(client="c", scopes=["items:read"])
+    admin.post(f"{TOKENS}{token.pk}/change/", {"client": "d"})
+    assert admin.post(f"{TOKENS}{token.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert ApiToken.objects.get().client == "c"
+
+
+def test_calls_can_be_read_and_nothing_else(admin: Client) -> None:
+    Api("search", client="curious").get("/items")
+    html = admin.get("/admin/itembank/apicall/").content.decode()
+    assert "curious" in html
+    assert admin.get("/admin/itembank/apicall/add/").status_code == 403
+    assert admin.post(f"/admin/itembank/apicall/{ApiCall.objects.get().pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_pages_are_in_the_sidebar_of_those_who_may(admin: Client) -> None:
+    assert TOKENS in admin.get("/admin/").content.decode()
