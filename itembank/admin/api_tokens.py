@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 
 from itembank.admin.base import BankChangeList, ModelAdmin, person
@@ -84,10 +84,7 @@ class ApiTokenAdmin(ModelAdmin[ApiToken]):
     @admin.action(description=gettext_lazy("Revoke"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         count = sum(revoke_token(token=token) for token in queryset)
-        messages.success(
-            request,
-            ngettext("%(count)s token was revoked.", "%(count)s tokens were revoked.", count) % {"count": count},
-        )
+        messages.success(request, _("Tokens revoked: %(count)s.") % {"count": count})
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
