@@ -9,7 +9,6 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,7 +23,7 @@ from groundtruth.judging.planning import (
     sketch_trial,
     write_questions,
 )
-from groundtruth.models import JudgeJob, JudgeQuestion, ModelPrice, Prompt, TruthPair, TruthSet
+from groundtruth.models import JudgeJob, JudgeQuestion, Prompt, TruthPair, TruthSet
 from groundtruth.set_services import SetError, lock_set
 
 State = JudgeJob.State
@@ -51,17 +50,21 @@ def plan_job(
     parameters: JudgeParameters,
     mode: str = JudgeJob.Mode.LIVE,
     cap_usd: Decimal | None = None,
+    most: int | None = None,
     user: User | None = None,
 ) -> JudgeJob:
     """A draft with its questions and its price; nothing is sent before somebody confirms it.
 
     `cap_usd` None is the highest cost. Raises JudgeError where the set is frozen or being built, where nothing is left
-    to judge, and where the model has no price.
+    to judge, where there are more questions than `most`, and where the model has no price.
     """
     _lock_open(truth_set)
     sketches = sketch_questions(truth_set, prompt.kind, parameters)
     if not sketches:
         raise JudgeError(_("“%(set)s” has no candidates that wait for a judgement.") % {"set": truth_set})
+    if most is not None and len(sketches) > most:
+        message = _("The job would have %(count)s questions; this page plans %(most)s. Use “manage.py judge_truth”.")
+        raise JudgeError(message % {"count": f"{len(sketches):,}", "most": f"{most:,}"})
     job = JudgeJob(
         truth_set=truth_set, model=model, prompt=prompt, parameters=parameters.as_json(), mode=mode, created_by=user
     )
@@ -136,6 +139,8 @@ def confirm_job(*, job: JudgeJob, user: User, cap_usd: Decimal | None = None) ->
     """Let the job spend up to its limit. Raises PermissionDenied, JudgeStateError, and JudgeError where the prompt has
     not been tried on three pairs with this model, or where the set was frozen since."""
     may_spend(user)
+    # The set, then the job; everywhere else the job comes first. Only a draft may be locked so: no worker has it.
+    _refuse_state(JudgeJob.objects.get(pk=job.pk), {State.DRAFT})
     _lock_open(job.truth_set)
     locked = _locked(job, {State.DRAFT})
     if locked.purpose == JudgeJob.Purpose.JUDGE and not tried(locked.prompt, locked.model):
@@ -230,41 +235,6 @@ def cancel_job(*, job: JudgeJob, user: User | None = None) -> JudgeJob:
     return _fresh(job)
 
 
-# ---- prompts and prices
-
-
-@transaction.atomic
-def create_prompt(*, kind: str, instructions: str, note: str = "", user: User | None = None) -> Prompt:
-    """The next version of the kind's prompt."""
-    written = Prompt.objects.select_for_update().filter(kind=kind).order_by("-version")
-    list(written[:1])  # two who write at once: the second waits for the first and gets the version after it
-    newest = Prompt.objects.filter(kind=kind).aggregate(newest=Max("version"))["newest"] or 0
-    return Prompt.objects.create(
-        kind=kind, version=newest + 1, instructions=instructions.strip(), note=note, created_by=user
-    )
-
-
-@transaction.atomic
-def save_price(*, price: ModelPrice, user: User) -> ModelPrice:
-    """Write a price, new or changed, with its line in the audit trail. Raises PermissionDenied."""
-    may_spend(user)
-    before = ModelPrice.objects.select_for_update().filter(pk=price.pk).first()
-    price.save()
-    record(
-        target=price.model,
-        action="price",
-        old=price_figures(before) if before else None,
-        new=price_figures(price),
-        user=user,
-    )
-    return price
-
-
-def price_figures(price: ModelPrice) -> dict[str, str]:
-    names = ("input_usd", "output_usd", "batch_share", "image_base_tokens", "image_tile_tokens")
-    return {"model": price.model} | {name: str(getattr(price, name)) for name in names}
-
-
 # ---- parts
 
 
@@ -276,12 +246,16 @@ def may_spend(user: User) -> None:
 def _locked(job: JudgeJob, states: Collection[State]) -> JudgeJob:
     """The job, held until the transaction ends, so that two people who press at once both get an answer."""
     locked = JudgeJob.objects.select_for_update(no_key=True).get(pk=job.pk)
-    if locked.state not in states:
+    _refuse_state(locked, states)
+    return locked
+
+
+def _refuse_state(job: JudgeJob, states: Collection[State]) -> None:
+    if job.state not in states:
         raise JudgeStateError(
             _("Job %(id)s is in the state “%(state)s”, so this cannot be done.")
-            % {"id": job.pk, "state": locked.get_state_display()}
+            % {"id": job.pk, "state": job.get_state_display()}
         )
-    return locked
 
 
 def _fresh(job: JudgeJob) -> JudgeJob:

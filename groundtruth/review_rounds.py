@@ -16,6 +16,8 @@ from groundtruth.set_services import SetError, lock_for_writing
 
 ROWS_AT_ONCE = 2000
 NAME_LENGTH = 100
+MOST_PAIRS = 20_000
+"""Weeks of work. Dealing stays quick, and a round is made while the visitor waits."""
 
 
 class ReviewError(SetError):
@@ -102,6 +104,9 @@ def _refuse_odd(made: ReviewRound, chosen: Sequence[PairFacts]) -> None:
         raise ReviewError(_("This set has a review round “%(name)s” already; give another name.") % {"name": made.name})
     if not chosen:
         raise ReviewError(_("The set has no such pairs to review."))
+    if len(chosen) > MOST_PAIRS:
+        message = _("A round has at most %(most)s pairs, and these are %(count)s. Say how many, or which relevances.")
+        raise ReviewError(message % {"most": f"{MOST_PAIRS:,}", "count": f"{len(chosen):,}"})
 
 
 def _count_earlier_words(made: ReviewRound) -> None:

@@ -25,6 +25,9 @@ from groundtruth.models import JudgeJob
 from itembank.admin.base import BankChangeList, ModelAdmin, person
 from itembank.admin.filters import ChoicesDropdownFilter
 
+MOST_QUESTIONS = 5_000
+"""A plan in the page takes some 4 ms a question, for which the visitor waits."""
+
 DONE = {
     "confirm": gettext_lazy("The job was confirmed and has begun."),
     "cap": gettext_lazy("The limit was changed."),
@@ -118,7 +121,7 @@ class JudgeJobAdmin(ModelAdmin[JudgeJob]):
         form = JudgeJobForm(request.POST or None, initial=request.GET.dict())
         if form.is_valid():
             try:
-                job = plan_job(**form.cleaned_data, user=person(request))
+                job = plan_job(**form.cleaned_data, most=MOST_QUESTIONS, user=person(request))
                 return redirect("admin:groundtruth_judgejob_change", job.pk)
             except JudgeError as error:
                 form.add_error(None, str(error))

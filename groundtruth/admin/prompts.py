@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy
 
 from groundtruth.admin.judge_forms import DEFAULT_MODELS, PromptForm, TrialForm
 from groundtruth.admin.judge_pages import prompt_page
-from groundtruth.judge_services import create_prompt, plan_trial
+from groundtruth.judge_services import plan_trial
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt
+from groundtruth.prompt_services import create_prompt
 from itembank.admin.base import ModelAdmin, person
 from itembank.admin.filters import ChoicesDropdownFilter
 

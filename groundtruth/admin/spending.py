@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from groundtruth.admin.judge_pages import usd
-from groundtruth.judge_services import save_price
 from groundtruth.models import JudgeJob, LedgerEntry, ModelPrice, SpendDay
+from groundtruth.prompt_services import save_price
 from itembank.admin.base import BankChangeList, ModelAdmin, person
 from itembank.admin.filters import ChoicesDropdownFilter, DropdownFilter
 

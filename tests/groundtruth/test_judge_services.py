@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.utils import timezone
 
 from groundtruth.judge_selectors import consistency, failures, job_counts, money
@@ -13,17 +14,16 @@ from groundtruth.judge_services import (
     JudgeStateError,
     cancel_job,
     confirm_job,
-    create_prompt,
     pause_job,
     plan_job,
     plan_trial,
     resume_job,
     retry_failed,
-    save_price,
     set_cap,
 )
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import Change, JudgeJob, Judgement, JudgeQuestion, LedgerEntry, Prompt, TruthSet
+from groundtruth.prompt_services import create_prompt, save_price
 from tests.factories import allow, make_item, make_staff
 from tests.groundtruth.factories import make_judge_job, make_pair, make_price, make_prompt, make_query, make_truth_set
 
@@ -427,3 +427,31 @@ def test_nothing_is_asked_again_for_a_set_that_was_frozen(spender: User) -> None
         retry_failed(job=job, user=spender)
     question.refresh_from_db()
     assert question.state == "failed"
+
+
+def test_more_questions_than_somebody_can_wait_for_are_refused(prompt: Prompt) -> None:
+    with pytest.raises(JudgeError, match="2 questions; this page plans 1"):
+        plan_job(
+            truth_set=_set(),
+            model="gpt-4o-mini",
+            prompt=prompt,
+            parameters=JudgeParameters(both_orders_share=0),
+            most=1,
+        )
+    assert not JudgeJob.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_runs_is_refused_a_second_confirmation_without_waiting_for_its_set(spender: User) -> None:
+    """Its workers lock the job, then the set; who would hold the set and wait for the job stopped both."""
+    job = make_judge_job(_set(), state="running")
+    worker = connection.copy()
+    try:
+        with worker.cursor() as cursor, connection.cursor() as own:
+            cursor.execute("BEGIN; SELECT FROM groundtruth_truthset FOR NO KEY UPDATE")
+            own.execute("SET lock_timeout = '200ms'")
+            with pytest.raises(JudgeStateError):
+                confirm_job(job=job, user=spender)
+            own.execute("SET lock_timeout = 0")
+    finally:
+        worker.close()

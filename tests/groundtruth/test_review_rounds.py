@@ -5,6 +5,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
+from groundtruth import review_rounds
 from groundtruth.models import Change, Judgement, ReviewPair, ReviewRound, TruthPair, TruthSet
 from groundtruth.review_rounds import ReviewError, close_round, create_round, delete_round, reopen_round, sample_round
 from groundtruth.review_services import judge
@@ -185,3 +186,11 @@ def test_only_a_closed_round_is_opened_again() -> None:
     with pytest.raises(ReviewError, match="open"):
         reopen_round(review_round=made, user=None)
     assert not Change.objects.filter(action="reopen-round").exists()
+
+
+def test_a_round_too_large_for_people_is_refused_unless_a_limit_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_rounds, "MOST_PAIRS", 2)
+    truth_set, _pairs = _set_of(3, 2, 1)
+    with pytest.raises(ReviewError, match="at most 2 pairs"):
+        create_round(truth_set=truth_set, name="all")
+    assert len(_held(create_round(truth_set=truth_set, name="first", limit=2))) == 2
