@@ -37,27 +37,24 @@ class Written(NamedTuple):
 class Newer:
     """The documents newer than the generation, in the order of item codes: so few that a search looks at all of them.
 
-    `starts` (n + 1,) bounds each document's run in `columns` and `weights`, which lack the terms' `rarities` (those of
-    the generation's terms, then of new ones).
+    Each entry is a term of a document: the document's row, the term's column, and the weight of its frequency, which
+    lacks the term's `rarities` (those of the generation's terms, then of new ones). Rows rise.
     """
 
     item_ids: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    rows: NDArray[np.int64]
     columns: NDArray[np.int32]
-    weights: NDArray[np.float64]
+    weights: NDArray[np.float32]
     rarities: NDArray[np.float64]
 
-    def weighted(self, asked: Counter[int]) -> NDArray[np.float64]:
-        """What each term of each document gives to the score."""
-        factors = np.zeros(len(self.rarities))
+    def scores(self, asked: Counter[int]) -> NDArray[np.float32]:
+        factors = np.zeros(len(self.rarities), np.float32)
         for column, often in asked.items():
             factors[column] = often * self.rarities[column]
-        given: NDArray[np.float64] = factors[self.columns] * self.weights
-        return given
-
-    def scores(self, asked: Counter[int]) -> NDArray[np.float32]:
-        sums = np.concatenate([[0.0], np.cumsum(self.weighted(asked))])
-        return np.diff(sums[self.starts]).astype(np.float32)
+        given = factors[self.columns]
+        matched = np.flatnonzero(given)
+        weights = given[matched] * self.weights[matched]
+        return np.bincount(self.rows[matched], weights, minlength=len(self.item_ids)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +174,15 @@ def _newer(written: Mapping[int, Written], generation: Generation, new: int) -> 
     columns = np.concatenate([np.empty(0, np.int32), *(written[item_id].columns for item_id in order)])
     counts = np.concatenate([np.empty(0, np.int32), *(written[item_id].counts for item_id in order)])
     sizes = np.array([len(written[item_id].columns) for item_id in order], np.int64)
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    lengths = np.diff(np.concatenate([[0], np.cumsum(counts)])[starts])
+    rows = np.repeat(np.arange(len(order)), sizes)
+    lengths = np.bincount(rows, counts, minlength=len(order))
     mean = generation.mean_length if len(generation.item_ids) else float(lengths.mean()) if len(lengths) else 0.0
     found = np.bincount(columns, minlength=len(generation.columns) + new)[len(generation.columns) :]
     return Newer(
         item_ids=np.array(order, np.int64),
-        starts=starts,
+        rows=rows,
         columns=columns,
-        weights=frequency_weight(counts, np.repeat(lengths, sizes), mean),
+        weights=frequency_weight(counts, lengths[rows], mean).astype(np.float32),
         rarities=np.concatenate([generation.rarities, rarity(found, len(generation.item_ids) + len(order))]),
     )
 

@@ -36,15 +36,19 @@ def lexical(terms: Sequence[str], *, filters: Filters, k: int, without: int | No
 
     A term counts as often as it is given. `without` is the item that the query stands for.
     """
-    scoring = Scoring(INDEX.current(), terms, _few_allowed(filters))
-    rows = _passing(scoring, filters, k, without)
+    allowed = _few_allowed(filters)
+    scoring = Scoring(INDEX.current(), terms, allowed)
+    first = (k + SPARE) * (GROWTH if filters and allowed is None else 1)
+    rows = _passing(scoring, filters, k, without, first=first)
     shares = scoring.shares([item_id for item_id, _code, _score in rows])
     return [LexicalHit(*row, each) for row, each in zip(rows, shares, strict=True)]
 
 
-def _passing(scoring: Scoring, filters: Filters, k: int, without: int | None) -> list[tuple[int, str, float]]:
-    """More and more candidates are taken until enough of them pass, or there are no more."""
-    for most in _growing(k + SPARE):
+def _passing(
+    scoring: Scoring, filters: Filters, k: int, without: int | None, *, first: int
+) -> list[tuple[int, str, float]]:
+    """More and more candidates are taken, `first` to begin with, until enough of them pass or there are no more."""
+    for most in _growing(first):
         parts = scoring.best(most)
         rows = _existing(parts, filters, k, without)
         if len(rows) == k or all(len(part.item_ids) < most for part in parts):

@@ -11,12 +11,10 @@ from embeddings.search.dense import spans_of
 from embeddings.search.exact import ExactSearch
 from embeddings.search.fusion import Ranking, reciprocal_rank, weighted
 from embeddings.search.lexical import Bm25
+from embeddings.stored_terms import item_terms
 from evaluation.engine.corpus import Corpus
 from evaluation.engine.vectors import corpus_vectors, query_vectors, sides
 from evaluation.run_settings import EvaluationError, RunSettings
-from itembank.canonical import embedding_text
-from itembank.models import Item
-from itembank.terms import terms_of
 
 FUSED_DEPTH = 200  # of each signal before fusion, where the run keeps fewer
 
@@ -47,11 +45,11 @@ class LexicalSignal(Signal):
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
-        self._index = Bm25(terms_of(_texts(corpus.ids.tolist())))
+        self._index = Bm25(item_terms(corpus.ids.tolist()))
 
     def rank(self, item_ids: Sequence[int], *, depth: int) -> list[Ranking]:
         own = self._corpus.places(np.array(item_ids, np.int64))
-        return list(self._index.best(list(terms_of(_texts(item_ids))), own, depth=depth))
+        return list(self._index.best(list(item_terms(item_ids)), own, depth=depth))
 
 
 class Method:
@@ -84,10 +82,3 @@ class Method:
         if self._settings.method == "hybrid":
             return (self._settings.alpha, 1 - self._settings.alpha)
         return self._settings.weights or (1.0,) * len(self._signals)
-
-
-def _texts(item_ids: Sequence[int]) -> list[str]:
-    """What lexical search reads of the items, in their order."""
-    rows = Item.objects.filter(pk__in=item_ids).values_list("pk", "text", "choices")
-    found = {pk: embedding_text(text=text, choices=choices) for pk, text, choices in rows}
-    return [found.get(pk, "") for pk in item_ids]

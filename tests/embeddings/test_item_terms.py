@@ -13,6 +13,7 @@ from embeddings import term_services
 from embeddings.models import ItemTerms, LexicalGeneration, LexicalPart
 from embeddings.search import generations
 from embeddings.search.generations import built_generation, load_generation, store_generation
+from embeddings.stored_terms import item_terms
 from embeddings.tasks import index_terms as index_terms_task
 from embeddings.term_services import generation_is_due, index_terms, outdated_count
 from itembank.alone import Work, alone_on
@@ -209,3 +210,15 @@ def test_a_generation_longer_than_a_part_is_put_together_again(monkeypatch: pyte
     assert loaded is not None
     assert loaded.columns == built.columns
     assert loaded.weights.tolist() == built.weights.tolist()
+
+
+# ---- stored terms, asked for
+
+
+def test_stored_terms_come_in_the_order_asked_and_missing_or_old_ones_are_made() -> None:
+    first, second, third = make_item(text="확률"), make_item(text="통계"), make_item(text="넓이")
+    index_terms()
+    edit(second, "함수")
+    ItemTerms.objects.filter(pk=first.pk).update(terms="stored")
+    ItemTerms.objects.filter(pk=third.pk).delete()
+    assert list(item_terms([third.pk, 0, second.pk, first.pk])) == [["넓이"], [], ["함수"], ["stored"]]
