@@ -27,7 +27,7 @@ def made(client: Client) -> str:
     response = client.post(f"{TOKENS}add/", ASKED)
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
-    found = re.search(r"data-token>(ib_[\w-]+)<", response.content.decode())
+    found = re.search(r'data-token .*value="(ib_[\w-]+)"', response.content.decode())
     assert found
     return found[1]
 
