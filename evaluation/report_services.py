@@ -10,7 +10,7 @@ from evaluation.criteria import Line
 from evaluation.metrics import MOST_RELEVANT
 from evaluation.models import Criterion, EvaluationRun, PerformanceRun, Report
 from evaluation.results import judged_of
-from evaluation.run_settings import EvaluationError
+from evaluation.run_settings import EvaluationError, RunSettings
 
 
 @transaction.atomic
@@ -28,7 +28,8 @@ def create_report(
     """A report about `candidate`, judged by the active criteria as they are now.
 
     The baseline is compared query by query, so it must be over the same version of the truth and be asked and judged
-    the same. `runs` over another truth stand beside it, without a test. Raises EvaluationError.
+    the same. `runs` over another truth stand beside it, without a test. `performance` is of an encoder of the
+    candidate's. Raises EvaluationError.
     """
     others = list(runs)
     if not title.strip():
@@ -39,6 +40,8 @@ def create_report(
         _check_completed(run)
     if baseline is not None:
         _check_comparable(candidate, baseline)
+    if performance is not None:
+        _check_same_encoder(candidate, performance)
     report = Report.objects.create(
         title=title.strip(),
         candidate=candidate,
@@ -72,4 +75,15 @@ def _check_comparable(candidate: EvaluationRun, baseline: EvaluationRun) -> None
     if judged_of(candidate) != judged_of(baseline):
         raise EvaluationError(
             _("The baseline asks other queries or searches other items. Choose one with the same query view and items.")
+        )
+
+
+def _check_same_encoder(candidate: EvaluationRun, performance: PerformanceRun) -> None:
+    """A fast model's times must not speak for a slow one."""
+    slug = performance.encoder_slug
+    settings = RunSettings.from_json(candidate.configuration)
+    if slug not in settings.encoders or settings.fingerprints.get(slug) != performance.encoder_fingerprint:
+        raise EvaluationError(
+            _("The performance run measured %(encoder)s, which is not the encoder of “%(run)s”. Choose another.")
+            % {"encoder": slug, "run": candidate}
         )

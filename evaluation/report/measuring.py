@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -148,14 +149,23 @@ class Measured:
         }
         return {title: slices for title, slices in found.items() if any(part.name for part in slices)}
 
+    def speed_of(self, run: RunFigures) -> Mapping[str, Any] | None:
+        """The figures of the performance run where it measured what this run does: its one encoder, without a reranker
+        behind it."""
+        found = self.report.performance
+        if found is None or run.settings.reranker or run.settings.encoders != (found.encoder_slug,):
+            return None
+        same = run.settings.fingerprints.get(found.encoder_slug) == found.encoder_fingerprint
+        return found.figures if same else None
+
     @cached_property
     def decision(self) -> Decision:
         return decide([Line.from_json(line) for line in self.report.criteria], self._figure)
 
     def _figure(self, line: Line) -> Figure | None:
         if line.kind == "performance":
-            run = self.report.performance
-            return performance_figure(line.measure, run.figures) if run else None
+            speed = self.speed_of(self.candidate)
+            return None if speed is None else performance_figure(line.measure, speed)
         candidate = self.candidate
         found = candidate.at([line.measure], line.minimum_relevance)
         if not found.queries:

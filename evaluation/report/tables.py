@@ -58,10 +58,9 @@ def model_rows(measured: Measured) -> Iterator[Sequence[Value]]:
 
 
 def _speed(measured: Measured, run: RunFigures) -> Sequence[Value]:
-    performance = measured.report.performance
-    if performance is None or run.settings.encoders != (performance.encoder_slug,) or run.settings.reranker:
+    figures = measured.speed_of(run)
+    if figures is None:
         return (None,) * (len(BY_MODEL) - 1)
-    figures = performance.figures
     throughput = (figures.get("throughput") or {}).get("1")
     return (figures.get("latency_mean_ms"), figures.get("p95_ms"), throughput, figures.get("memory_gb"))
 

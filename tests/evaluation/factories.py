@@ -15,11 +15,15 @@ ENVIRONMENT = {"system": "Linux x86_64", "python": "3.11.0", "cores": 2, "memory
                "postgresql": "18.0", "packages": {"numpy": "2.4.6"}}  # fmt: skip
 
 
+ENCODER_FINGERPRINT = "f" * 64
+
+
 def make_run(
     truth_set: TruthSet, rankings: Mapping[TruthQuery, Sequence[Item]] | None = None, *, name: str = "", **settings: Any
 ) -> EvaluationRun:
     """A completed run whose queries found these items, best first. `settings` are those of RunSettings."""
-    made = RunSettings(**({"method": "lexical"} | settings))
+    prints = dict.fromkeys(settings.get("encoders", ()), ENCODER_FINGERPRINT)
+    made = RunSettings(**({"method": "lexical", "fingerprints": prints} | settings))
     found = rankings or {}
     run = EvaluationRun.objects.create(
         name=name or default_name(truth_set, made),
@@ -56,7 +60,7 @@ def make_performance(encoder_slug: str = "kure-v1", **figures: Any) -> Performan
     }  # fmt: skip
     return PerformanceRun.objects.create(
         encoder_slug=encoder_slug,
-        encoder_fingerprint="f" * 64,
+        encoder_fingerprint=ENCODER_FINGERPRINT,
         machine=ENVIRONMENT,
         configuration={"calls": 1000, "clients": 4, "k": 10, "seed": 1},
         figures=values | figures,

@@ -20,6 +20,9 @@ TEXTS = (
 )
 
 
+DENSE: dict[str, Any] = {"method": "dense", "encoders": ("kure-v1",)}  # the encoder of make_performance
+
+
 @dataclass(frozen=True)
 class Scene:
     """Each query has one relevant item, of relevance 3, and one judged as 0. Other items are unjudged."""

@@ -10,7 +10,7 @@ from evaluation.report.content import content
 from evaluation.report.document import Block, Bullets, Case, Chart, Document, Table, Text, Tiles
 from evaluation.report.measuring import measure
 from tests.evaluation.factories import make_performance, make_run
-from tests.evaluation.report_scene import Scene, make_report, make_scene
+from tests.evaluation.report_scene import DENSE, Scene, make_report, make_scene
 from tests.groundtruth.factories import make_pair, make_query
 
 pytestmark = pytest.mark.django_db
@@ -89,10 +89,16 @@ def test_a_model_that_finds_too_little_is_no_go(scene: Scene) -> None:
 
 
 def test_speed_comes_from_the_performance_run(scene: Scene) -> None:
-    document = read(make_report(scene.run(0), performance=make_performance(p95_ms=250.0)))
+    document = read(make_report(scene.run(0, **DENSE), performance=make_performance(p95_ms=250.0)))
     assert rows(tables(document, "verdict")[0])["P95 latency (ms)"][1:3] == ["250", "FAIL (missed)"]
     assert rows(tables(document, "performance")[0])["Text"][:4] == ["1,000", "21", "20", "42"]
     assert any(isinstance(block, Chart) for block in blocks(document, "performance"))
+
+
+def test_the_speed_of_the_encoder_alone_decides_nothing_about_a_reranked_run(scene: Scene) -> None:
+    run = scene.run(0, reranker="judge", **DENSE)
+    document = read(make_report(run, performance=make_performance()))
+    assert rows(tables(document, "verdict")[0])["P95 latency (ms)"][2].startswith("INSUFFICIENT")
 
 
 def test_queries_left_out_are_counted_and_named(scene: Scene) -> None:

@@ -28,7 +28,7 @@ from evaluation.report.svg import fitting, round_ticks, width_of
 from evaluation.report_services import create_report
 from evaluation.run_settings import EvaluationError
 from tests.evaluation.factories import make_performance, make_run
-from tests.evaluation.report_scene import Scene, make_report, make_scene
+from tests.evaluation.report_scene import DENSE, Scene, make_report, make_scene
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +81,7 @@ def test_two_reports_of_the_same_runs_are_the_same_bytes(
 
 
 def test_the_page_loads_nothing_and_runs_nothing(scene: Scene) -> None:
-    report = make_report(scene.run(0), baseline=scene.run(1), performance=make_performance())
+    report = make_report(scene.run(0, **DENSE), baseline=scene.run(1), performance=make_performance())
     page = Page(written(report, "html"))
     assert page.loaded == []
     assert "script" not in page.tags
@@ -244,8 +244,14 @@ def test_a_run_is_no_baseline_of_itself(scene: Scene) -> None:
         make_report(run, baseline=run)
 
 
+@pytest.mark.parametrize("asked", [{}, {"method": "dense", "encoders": ("other",)}])
+def test_the_speed_of_another_encoder_is_refused(scene: Scene, asked: dict[str, Any]) -> None:
+    with pytest.raises(EvaluationError, match="kure-v1"):
+        make_report(scene.run(0, **asked), performance=make_performance("kure-v1"))
+
+
 def test_the_command_writes_the_files(scene: Scene, tmp_path: Path) -> None:
-    run, baseline, other = scene.run(0), scene.run(1), scene.run(2)
+    run, baseline, other = scene.run(0, **DENSE), scene.run(1), scene.run(2)
     performance = make_performance()
     call_command(
         "report", run=run.pk, baseline=baseline.pk, compare=[other.pk], performance=performance.pk, out=tmp_path,
