@@ -329,4 +329,6 @@ def test_the_page_searches_by_words_and_names_them(client: Client) -> None:
     client.force_login(make_admin())
     response = client.get("/admin/search/", {"text": "함수 넓이", "method": "lexical"})
     assert [card.hit.code for card in response.context["cards"]] == ["a"]
-    assert "넓이 · 함수</p>" in response.content.decode()
+    html = response.content.decode()
+    assert "넓이 · 함수</p>" in html
+    assert "?item=a&amp;method=lexical" in html
