@@ -13,7 +13,8 @@ RUN SECRET_KEY=build ALLOWED_HOSTS=build DATABASE_URL=postgresql://build/build C
 USER itembank
 VOLUME /data
 EXPOSE 8000
-CMD ["gunicorn", "itembank.wsgi", "--bind", "0.0.0.0:8000", "--workers", "4", "--worker-class", "gthread", "--threads", "8"]
+CMD ["gunicorn", "itembank.wsgi", "--bind", "0.0.0.0:8000", "--workers", "4", "--worker-class", "gthread", "--threads", "8", \
+    "--logger-class", "itembank.web_logs.WebLogger"]
 
 FROM web AS gpu
 USER root

@@ -8,4 +8,6 @@ class EmbeddingsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from embeddings import checks  # noqa: F401 - registers them
+        from embeddings import checks, monitoring  # noqa: F401 - checks register themselves
+
+        monitoring.register_all()

@@ -145,6 +145,10 @@ class GpuSlot:
 
     # ---- its models
 
+    def loaded(self) -> list[str]:
+        """The names of the models that are loaded in this process."""
+        return [model.backend.name for model in self._present() if model.backend.loaded]
+
     def model(self, encoder: Encoder) -> Model[EncoderBackend]:
         """The encoder's model, perhaps not loaded yet. Raises EncoderError where code has changed since."""
         spec = encoder.spec()

@@ -9,7 +9,9 @@ class EvaluationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from evaluation import monitoring
         from evaluation.roles import grant_roles
 
         # After the roles themselves: groundtruth comes earlier among the apps.
         post_migrate.connect(grant_roles, sender=self, dispatch_uid="evaluation.roles")
+        monitoring.register_all()

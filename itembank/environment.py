@@ -7,7 +7,7 @@ from typing import cast
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError
 
-SECRET = ("SECRET", "PASSWORD", "KEY", "URL")  # values of such names are not shown
+SECRET = ("SECRET", "PASSWORD", "KEY", "TOKEN", "URL")  # values of such names are not shown
 
 
 def deferred_env() -> Env:

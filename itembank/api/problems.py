@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
+from itembank.request_ids import current
+
 CONTENT_TYPE = "application/problem+json"
 
 
@@ -30,6 +32,7 @@ class Problem(Exception):  # noqa: N818 - the word of the RFC
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
+            **({"request_id": current()} if current() else {}),
             **self.extra,
         }
         # Half a surrogate pair of the request, told back, is no text: it becomes a question mark.
@@ -84,7 +87,7 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     found = [
         {"field": field_path(each["loc"]), "code": each["type"], "message": _sentence(each)} for each in error.errors
     ]
-    detail = _("%(count)s values of the request are not valid. “errors” names each.") % {"count": len(found)}
+    detail = _("The request is not valid. “errors” names what to mend.")
     return Problem(422, "invalid-request", detail, errors=found[:50]).response()
 
 

@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 
 LOADS = {
     "base.txt": "import itembank.wsgi, celery.apps.worker, celery.beat, kombu.transport.redis, celery.backends.redis, "
-    "gunicorn.app.wsgiapp, embeddings.tasks, itembank.tasks, itembank.healthcheck, itembank.management.commands.up, "
+    "gunicorn.app.wsgiapp, embeddings.tasks, itembank.tasks, itembank.healthcheck, itembank.web_logs, "
+    "prometheus_client, itembank.management.commands.up, "
     "itembank.management.commands.import_items, itembank.uploads.opening, itembank.uploads.xlsx_items, "
     "huggingface_hub, openai, kiwipiepy, scipy.sparse, sparse_dot_topn, ir_measures, pytrec_eval, groundtruth.tasks, "
     "groundtruth.judging.client, groundtruth.tfidf, evaluation.tasks, evaluation.management.commands.evaluate",
