@@ -63,7 +63,7 @@ def _figures(run: EvaluationRun, minimum_relevance: int, every_bound: bool) -> F
     judged, ranked = judged_of(run), ranked_of(run)
     found = per_query(judged, ranked, METRICS, minimum_relevance)
     return Figures(
-        {name: interval(name, found.values[name]) for name in METRICS},
+        {name: interval(name, found.values[name], _seed(run)) for name in METRICS},
         bounds(judged, ranked, METRICS if every_bound else QUICK_BOUNDS, minimum_relevance) if found.queries else {},
         len(found.queries),
         found.left_out,
@@ -89,7 +89,7 @@ def _slices(run: EvaluationRun, dimension: str, minimum_relevance: int) -> list[
             part.name,
             len(part),
             part.small,
-            {name: interval(name, found.values[name][part.indices]) for name in KEY_METRICS},
+            {name: interval(name, found.values[name][part.indices], _seed(run)) for name in KEY_METRICS},
         )
         for part in grouped(run.truth_set, found.queries, dimension)
     ]
@@ -120,7 +120,11 @@ def key_figures(runs: Iterable[EvaluationRun], *, seconds: float) -> dict[int, d
 
 def _key_intervals(run: EvaluationRun) -> dict[str, Interval]:
     found = values_of(run)
-    return {name: interval(name, found.values[name]) for name in KEY_METRICS}
+    return {name: interval(name, found.values[name], _seed(run)) for name in KEY_METRICS}
+
+
+def _seed(run: EvaluationRun) -> int:
+    return RunSettings.from_json(run.configuration).seed
 
 
 def _kept(run: EvaluationRun, part: str, compute: Callable[[], T]) -> T:

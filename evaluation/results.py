@@ -20,13 +20,11 @@ class RunResults:
     unaskable: int
 
 
-def results_of(
-    run: EvaluationRun, names: Sequence[str] = METRICS, *, minimum_relevance: int = 1, seed: int = 1
-) -> RunResults:
-    """Metrics of all queries that were asked, each mean with its 95% interval."""
+def results_of(run: EvaluationRun, names: Sequence[str] = METRICS, *, minimum_relevance: int = 1) -> RunResults:
+    """Metrics of all queries that were asked, each mean with its 95% interval, by the seed of the run."""
     settings = RunSettings.from_json(run.configuration)
     found = per_query(judged_of(run), ranked_of(run), names, minimum_relevance)
-    intervals = {name: interval(name, found.values[name], seed=seed) for name in names}
+    intervals = {name: interval(name, found.values[name], seed=settings.seed) for name in names}
     return RunResults(run, found, intervals, count_unaskable(run.truth_set, settings))
 
 

@@ -105,7 +105,7 @@ def _slice_table(measured: Measured, dimension: str, slices: Sequence[Slice]) ->
 
 
 def _of_part(run: RunFigures, part: Slice) -> Iterable[Interval]:
-    return (interval(name, run.per_query.values[name][part.indices]) for name in SLICE_METRICS)
+    return (interval(name, run.per_query.values[name][part.indices], run.settings.seed) for name in SLICE_METRICS)
 
 
 def _key_intervals(run: RunFigures) -> Iterable[Interval]:

@@ -64,7 +64,7 @@ def _slices(measured: Measured) -> Iterator[str]:
         for part in slices:
             if part.small or not part.name or len(part) == len(values):
                 continue
-            found = interval("R@5", values[part.indices])
+            found = interval("R@5", values[part.indices], measured.candidate.settings.seed)
             if found.high < everything.low or found.low > everything.high:
                 words = (
                     _("%(dimension)s “%(slice)s” is weaker than the rest: R@5 %(figure)s %(range)s.")

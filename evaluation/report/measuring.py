@@ -31,12 +31,12 @@ BOUNDED_METRICS = ("R@5", "R@10", "Success@5", "RR", "nDCG@10", "AP")
 class Intervals(dict[str, Interval]):
     """Made when first asked for: with many queries each takes a tenth of a second, and most runs show few."""
 
-    def __init__(self, found: PerQuery) -> None:
+    def __init__(self, found: PerQuery, seed: int) -> None:
         super().__init__()
-        self._found = found
+        self._found, self._seed = found, seed
 
     def __missing__(self, name: str) -> Interval:
-        self[name] = interval(name, self._found.values[name])
+        self[name] = interval(name, self._found.values[name], self._seed)
         return self[name]
 
 
@@ -63,7 +63,7 @@ class RunFigures:
 
     @cached_property
     def intervals(self) -> "Intervals":
-        return Intervals(self.per_query)
+        return Intervals(self.per_query, self.settings.seed)
 
     @cached_property
     def unaskable(self) -> int:
@@ -172,7 +172,8 @@ class Measured:
             return None
         if line.kind == "metric":
             limits = bounds(candidate.judged, candidate.ranked, [line.measure], line.minimum_relevance)
-            return Figure.of(interval(line.measure, found.values[line.measure]), limits.get(line.measure))
+            around = interval(line.measure, found.values[line.measure], candidate.settings.seed)
+            return Figure.of(around, limits.get(line.measure))
         if self.baseline is None:
             return None
         other = self.baseline.at([line.measure], line.minimum_relevance)

@@ -55,6 +55,16 @@ def test_the_same_settings_give_the_same_bytes(encoder: Encoder) -> None:
     assert json.dumps(first) == json.dumps(second)
 
 
+def test_json_has_null_where_no_query_counts(encoder: Encoder) -> None:
+    said = evaluate("--encoder", encoder.slug, "--minimum-relevance", "3", "--json")
+    assert "NaN" not in said
+    assert json.loads(said)[0]["metrics"]["R@5"] == {"mean": None, "low": 0.0, "high": 1.0, "interval": "wilson"}
+
+
+def test_the_table_has_a_dash_where_no_query_counts(encoder: Encoder) -> None:
+    assert "nan" not in evaluate("--encoder", encoder.slug, "--minimum-relevance", "3")
+
+
 def test_a_matrix_runs_what_can_be_asked(encoder: Encoder) -> None:
     said = evaluate("--encoder", encoder.slug, "--matrix", "all")
     assert "hybrid" in said and "lexical" in said

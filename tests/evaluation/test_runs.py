@@ -10,6 +10,7 @@ from evaluation import run_services
 from evaluation.engine import run as engine
 from evaluation.engine.queries import judged
 from evaluation.engine.run import work_on
+from evaluation.figures import figures_of
 from evaluation.models import EvaluationRun, QueryRanking
 from evaluation.results import results_of
 from evaluation.run_services import cancel_run, create_run, resume_run, same_run
@@ -196,6 +197,12 @@ def test_queries_without_a_relevant_item_are_left_out_and_counted(
     make_pair(make_query(truth, items[9]), items[10], relevance=0)
     results = results_of(finished(truth, encoders=(encoder.slug,)), ["RR"])
     assert results.per_query.left_out == (f"Q_{items[9].code}",)
+
+
+def test_the_seed_of_a_run_decides_its_intervals_wherever_they_are_shown(truth: TruthSet, encoder: Encoder) -> None:
+    first, second = (finished(truth, encoders=(encoder.slug,), seed=seed) for seed in (1, 2))
+    assert figures_of(first).intervals["AP"] != figures_of(second).intervals["AP"]
+    assert results_of(second).intervals["AP"] == figures_of(second).intervals["AP"]
 
 
 def test_pairs_outside_of_the_corpus_do_not_count_against_a_run(truth: TruthSet, items: list[Item]) -> None:

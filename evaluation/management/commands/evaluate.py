@@ -1,6 +1,7 @@
 """`manage.py evaluate`: how well a search finds what a truth set calls similar."""
 
 import json
+import math
 import time
 from argparse import ArgumentParser
 from collections import Counter
@@ -63,9 +64,7 @@ class Command(BaseCommand):
             runs, skipped = self._runs(options)
             for run in runs:
                 self._work(run, quiet=options["as_json"])
-            results = [
-                results_of(run, minimum_relevance=options["minimum_relevance"], seed=options["seed"]) for run in runs
-            ]
+            results = [results_of(run, minimum_relevance=options["minimum_relevance"]) for run in runs]
         except (EvaluationError, SetError) as error:
             raise CommandError(str(error)) from error
         self._report(results, skipped, as_json=options["as_json"])
@@ -152,7 +151,9 @@ def table(results: list[RunResults]) -> Table:
     made = Table(_("run"), _("queries"), _("left out"), *SHOWN)
     for each in results:
         cells = [
-            f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]" for found in map(each.intervals.get, SHOWN) if found
+            "–" if math.isnan(found.mean) else f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+            for found in map(each.intervals.get, SHOWN)
+            if found
         ]
         left_out = len(each.per_query.left_out) + each.unaskable
         made.add_row(str(each.run), str(len(each.per_query.queries)), str(left_out), *cells)
@@ -172,10 +173,15 @@ def as_dict(results: RunResults) -> dict[str, Any]:
         "without_relevant_item": len(results.per_query.left_out),
         "unaskable": results.unaskable,
         "metrics": {
-            name: {"mean": found.mean, "low": found.low, "high": found.high, "interval": found.method}
+            name: {"mean": _number(found.mean), "low": found.low, "high": found.high, "interval": found.method}
             for name, found in results.intervals.items()
         },
     }
+
+
+def _number(mean: float) -> float | None:
+    """JSON knows no NaN, the mean of no query."""
+    return None if math.isnan(mean) else mean
 
 
 @contextmanager
