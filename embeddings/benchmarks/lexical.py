@@ -149,11 +149,9 @@ def _measure_queries(documents: Documents, asked: dict[int, Documents]) -> float
     for size, queries in asked.items():
         ours = {f"ours, {name}": partial(lexical, filters=filters, k=K) for name, filters in FILTERS.items()}
         spent = _latencies({**ours, **references}, queries)
-        plain = np.percentile(spent["scipy"], 50)
         for name, each in spent.items():
-            p50, p95 = np.percentile(each, [50, 95])
-            print(f"{f'{size} terms: {name}':<44}{p50:9.2f} ms P50 {p95:9.2f} ms P95   {p50 / plain:5.2f} x scipy")
-        highest = max(highest, float(np.percentile(spent["ours, no filter"], 95)))
+            _print_latency(f"{size} terms: {name}", each, spent["scipy"])
+        highest = max(highest, float(np.percentile(spent["ours, no filter"], 95, axis=0)[0]))
         _check(queries[:20], references["scipy"])
     return highest
 
@@ -170,8 +168,7 @@ def _measure_newer(documents: Documents, queries: Documents) -> None:
     with _printed(f"refresh, {count:,} items edited"):
         INDEX.current()
     spent = _latencies({"ours": partial(lexical, filters=Filters(), k=K)}, queries)["ours"]
-    p50, p95 = np.percentile(spent, [50, 95])
-    print(f"{'30 terms: ours, after these edits':<44}{p50:9.2f} ms P50 {p95:9.2f} ms P95")
+    _print_latency("30 terms: ours, after these edits", spent, spent)
 
 
 # ---- references
@@ -229,12 +226,18 @@ def _printed(name: str) -> Iterator[None]:
     print(f"{name:<44}{time.perf_counter() - began:9.2f} s", flush=True)
 
 
-def _latencies(contenders: dict[str, Ask], queries: Documents) -> dict[str, list[float]]:
-    """Milliseconds of each query."""
-    spent: dict[str, list[float]] = {name: [] for name in contenders}
+def _print_latency(name: str, spent: Sequence[tuple[float, float]], plain: Sequence[tuple[float, float]]) -> None:
+    (p50, cpu), (p95, _cpu) = np.percentile(spent, [50, 95], axis=0)
+    ratio = p50 / np.percentile(plain, 50, axis=0)[0]
+    print(f"{name:<36}{p50:7.2f} ms P50 {p95:7.2f} ms P95 {cpu:7.2f} ms CPU here {ratio:6.2f} x", flush=True)
+
+
+def _latencies(contenders: dict[str, Ask], queries: Documents) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds of each query: elapsed, and of this process's CPU, which other work on the machine slows less."""
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for terms in [*queries[:WARM_UP], *queries]:
         for name, ask in contenders.items():
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             ask(terms)
-            spent[name].append((time.perf_counter() - began) * 1000)
+            spent[name].append(((time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000))
     return {name: each[WARM_UP:] for name, each in spent.items()}
