@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
 from groundtruth.agreement import SIMILAR_FROM
 from groundtruth.agreement_selectors import PEOPLE, Labels, reviewed
-from groundtruth.models import Change, JudgeJob, JudgeQuestion, LedgerEntry, ReviewPair, TruthSet
+from groundtruth.models import Change, JudgeJob, Judgement, JudgeQuestion, LedgerEntry, ReviewPair, TruthSet
 from groundtruth.review_selectors import SEEN
 
 JOBS_SHOWN = 20
@@ -74,7 +74,8 @@ def basis(truth_set: TruthSet) -> Basis:
         judged=Count("pk", filter=Q(relevance__isnull=False)),
         approved=Count("pk", filter=Q(approved_relevance__isnull=False)),
     )
-    asked = Change.objects.filter(pair=OuterRef("pk"), action=SEEN)
+    theirs = Judgement.objects.filter(pair=OuterRef("pair"), reviewer=OuterRef("user"))
+    asked = Change.objects.filter(Exists(theirs), pair=OuterRef("pk"), action=SEEN)
     shown = ReviewPair.objects.filter(pair=OuterRef("pk"), round__show_judgement=True)
     return Basis(**counts, seen=reviewed(truth_set).filter(Exists(asked) | Exists(shown)).count())
 

@@ -33,6 +33,7 @@ ANSWERS: dict[str, tuple[Outcome, int | None]] = {
     "skip": (Outcome.SKIPPED, None),
     "unsure": (Outcome.UNSURE, None),
 }
+PERMISSION = "groundtruth.review_pairs"
 UNSETTLED = (ReviewPair.State.OPEN, ReviewPair.State.DISPUTED)
 
 
@@ -126,6 +127,13 @@ def show_judgement(*, review: ReviewPair, user: User) -> None:
     judged = pair.judgements.filter(reviewer=user, outcome=Outcome.JUDGED).exists()
     if not judged and pair.pk not in seen_pairs([review], user):
         audit.record(action=SEEN, target=_target(pair), pair=pair, user=user)
+
+
+def note_seen(*, pair: TruthPair, user: User) -> None:
+    """The same for a reviewer who looks at the pair outside of its round, while it is under review."""
+    review = pair.reviews.filter(round__closed_at=None, state__in=UNSETTLED).first()
+    if review is not None and user.has_perm(PERMISSION):
+        show_judgement(review=review, user=user)
 
 
 def _open_pair(review: ReviewPair) -> TruthPair:

@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,10 +18,11 @@ from django.views.decorators.http import require_POST, require_safe
 from groundtruth import dispatch
 from groundtruth.admin import judge_pages as pages
 from groundtruth.admin.judge_forms import CapForm, JudgeJobForm
+from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.judge_services import RETRIABLE, plan_job, set_cap
 from groundtruth.judging.parameters import JudgeError
 from groundtruth.models import JudgeJob
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import BankChangeList, person
 from itembank.admin.filters import ChoicesDropdownFilter
 
 MOST_QUESTIONS = 5_000
@@ -45,7 +45,7 @@ class JudgeJobChangeList(BankChangeList):
 
 
 @admin.register(JudgeJob)
-class JudgeJobAdmin(ModelAdmin[JudgeJob]):
+class JudgeJobAdmin(OwnPagesAdmin[JudgeJob]):
     list_display = (
         "number",
         "truth_set",
@@ -158,10 +158,6 @@ class JudgeJobAdmin(ModelAdmin[JudgeJob]):
         else:
             messages.success(request, str(DONE[control]))
         return redirect("admin:groundtruth_judgejob_change", pk)
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
-        return TemplateResponse(request, f"groundtruth/{template}", {**common, **context})
 
 
 # ---- what the buttons do

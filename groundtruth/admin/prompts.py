@@ -7,25 +7,25 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from groundtruth.admin.judge_forms import DEFAULT_MODELS, PromptForm, TrialForm
 from groundtruth.admin.judge_pages import prompt_page
+from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.judge_services import plan_trial
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt
 from groundtruth.prompt_services import create_prompt
-from itembank.admin.base import ModelAdmin, person
+from itembank.admin.base import person
 from itembank.admin.filters import ChoicesDropdownFilter
 
 TRIED = Q(jobs__purpose=JudgeJob.Purpose.TRIAL, jobs__state=JudgeJob.State.COMPLETED)
 
 
 @admin.register(Prompt)
-class PromptAdmin(ModelAdmin[Prompt]):
+class PromptAdmin(OwnPagesAdmin[Prompt]):
     list_display = ("name", "note", "trials", "created_by", "created_at")
     list_display_links = ("name",)
     list_filter = (("kind", ChoicesDropdownFilter),)
@@ -113,7 +113,3 @@ class PromptAdmin(ModelAdmin[Prompt]):
                 form.add_error(None, str(error))
         title = _("Try %(prompt)s on three pairs") % {"prompt": prompt}
         return self._page(request, "prompt_try.html", {"title": title, "prompt": prompt, "form": form})
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
-        return TemplateResponse(request, f"groundtruth/{template}", {**common, **context})

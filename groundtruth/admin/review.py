@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,12 +18,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from groundtruth.admin import review_queue
+from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.admin.review_form import RoundForm
 from groundtruth.models import ReviewRound
 from groundtruth.review_rounds import close_round, create_round, delete_round, reopen_round
 from groundtruth.review_selectors import counted_rounds, reviewers, round_progress
 from groundtruth.set_services import SetError
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import BankChangeList, person
 from itembank.admin.filters import ChoicesDropdownFilter
 
 CONTROLS: dict[str, tuple[str, Callable[..., None], Any]] = {
@@ -35,7 +35,7 @@ CONTROLS: dict[str, tuple[str, Callable[..., None], Any]] = {
 
 
 @admin.register(ReviewRound)
-class ReviewRoundAdmin(ModelAdmin[ReviewRound]):
+class ReviewRoundAdmin(OwnPagesAdmin[ReviewRound]):
     list_display = ("name", "truth_set", "state_badge", "how_far", "reviewers_a_pair", "created_by", "created_at")
     list_display_links = ("name",)
     list_filter = (("order", ChoicesDropdownFilter),)
@@ -143,10 +143,6 @@ class ReviewRoundAdmin(ModelAdmin[ReviewRound]):
         if ReviewRound.objects.filter(pk=pk).exists():
             return redirect("admin:groundtruth_reviewround_change", pk)
         return redirect("admin:groundtruth_reviewround_changelist")
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"groundtruth/{template}", {**common, **context})
 
 
 def round_state(review_round: ReviewRound) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from groundtruth.review_selectors import model_words, own_words, round_progress,
 from groundtruth.set_services import SetError
 from itembank.admin.base import person
 
-PERMISSION = "groundtruth.review_pairs"
+PERMISSION = services.PERMISSION
 CONFLICT = 409
 MAX_COMMENT = 10_000
 

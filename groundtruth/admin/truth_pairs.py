@@ -10,7 +10,6 @@ from django.core.paginator import Paginator
 from django.db.models import F, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,12 +18,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from groundtruth.admin.changes import SetFilter, set_id, told
+from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.admin.truth_forms import PairForm
 from groundtruth.admin.truth_pages import RELEVANCES, relevance_label
 from groundtruth.models import Relevance, TruthPair, TruthQuery, TruthSet
+from groundtruth.review_services import note_seen
 from groundtruth.set_services import SetError, add_pair, set_relevance
 from groundtruth.truth_selectors import shown_pair, shown_words
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import BankChangeList, person
 from itembank.admin.filters import DropdownFilter
 from itembank.models import Item
 from itembank.templatetags.items import excerpt
@@ -86,7 +87,7 @@ class TruthPairChangeList(BankChangeList):
 
 
 @admin.register(TruthPair)
-class TruthPairAdmin(ModelAdmin[TruthPair]):
+class TruthPairAdmin(OwnPagesAdmin[TruthPair]):
     list_display = ("query_cell", "item_cell", "final_cell", "method_cell", "approved_cell", "score_cell", "sources")
     list_display_links = ("query_cell", "item_cell")
     list_filter = (SetFilter, RelevanceFilter, ApprovalFilter)
@@ -210,6 +211,7 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
         pair = shown_pair(found.pk) if found else None
         if pair is None:
             raise Http404
+        note_seen(pair=pair, user=person(request))
         words, hidden = shown_words(pair, person(request))
         context = {
             "title": f"{pair.query} / {pair.item}",
@@ -244,10 +246,6 @@ class TruthPairAdmin(ModelAdmin[TruthPair]):
         except SetError as error:
             messages.error(request, str(error))
         return redirect("admin:groundtruth_truthpair_change", pk)
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
-        return TemplateResponse(request, f"groundtruth/{template}", {**common, **context})
 
 
 def _asked_set(request: HttpRequest) -> int | None:

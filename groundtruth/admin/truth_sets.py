@@ -10,7 +10,6 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonRe
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
@@ -23,13 +22,14 @@ from django.views.decorators.http import require_POST, require_safe
 from groundtruth import build_dispatch
 from groundtruth.admin import truth_pages as pages
 from groundtruth.admin.judge_pages import number
+from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.admin.truth_forms import TextsForm
 from groundtruth.admin.truth_making import BY_SLUG, WAYS, Way, filled_form, made
 from groundtruth.exchange import NotForQrels, export_queries, export_truth
 from groundtruth.models import TruthSet
 from groundtruth.set_services import SetError, delete_set, freeze_set, new_version
 from groundtruth.set_texts import describe_set
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import BankChangeList, person
 from itembank.admin.filters import ChoicesDropdownFilter
 
 CONTROLS: dict[str, tuple[Callable[..., TruthSet], Any]] = {
@@ -47,7 +47,7 @@ class TruthSetChangeList(BankChangeList):
 
 
 @admin.register(TruthSet)
-class TruthSetAdmin(ModelAdmin[TruthSet]):
+class TruthSetAdmin(OwnPagesAdmin[TruthSet]):
     list_display = ("named", "method", "state_cell", "queries_cell", "pairs_cell", "frozen_mark", "maker", "created_at")
     list_display_links = ("named",)
     list_filter = (("method", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter))
@@ -227,10 +227,6 @@ class TruthSetAdmin(ModelAdmin[TruthSet]):
 
     def _asked(self, truth_set: TruthSet, title: str) -> dict[str, Any]:
         return {"title": title, "original": truth_set, "set": truth_set, **pages.counted(truth_set)}
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
-        return TemplateResponse(request, f"groundtruth/{template}", {**common, **context})
 
 
 def exported(truth_set: TruthSet, kind: str) -> HttpResponseBase:

@@ -241,6 +241,7 @@ def test_pairs_whose_judgement_people_could_see_are_counted(truth_set: TruthSet)
     asked, blind = pair_of(truth_set, 3, None), pair_of(truth_set, 3, None)
     made = create_round(truth_set=truth_set, name="round", order="random")
     show_judgement(review=made.pairs.get(pair=asked), user=kim)
+    show_judgement(review=made.pairs.get(pair=blind), user=make_staff("lead, who judges nothing"))
     for pair in (asked, blind):
         judge(review=made.pairs.get(pair=pair), user=kim, answer="3")
     found = basis(truth_set)

@@ -270,3 +270,15 @@ def test_what_others_said_is_hidden_while_the_pair_is_under_review(client: Clien
     judge(review=made.pairs.get(), user=lee, answer="0")
     assert seen == [True, False]
     assert "kim says" in client.get(f"{LIST}{pair.pk}/change/").content.decode()
+
+
+def test_a_reviewer_who_looks_at_a_pair_under_review_is_on_record_once(client: Client) -> None:
+    pair = make_pair(make_query(make_truth_set()), relevance=3)
+    made = create_round(truth_set=pair.truth_set, name="round")
+    reviewer = allow(make_staff("reviewer"), "groundtruth.view_truthpair", "groundtruth.review_pairs")
+    for user in (allow(make_staff("other"), "groundtruth.view_truthpair"), reviewer, reviewer):
+        client.force_login(user)
+        client.get(f"{LIST}{pair.pk}/change/")
+    judge(review=made.pairs.get(), user=make_staff("another"), answer="3")
+    client.get(f"{LIST}{pair.pk}/change/")
+    assert [change.user for change in Change.objects.filter(action="judgement-seen")] == [reviewer]
