@@ -25,6 +25,8 @@ from itembank.embedded import wait_until
 logger = logging.getLogger(__name__)
 
 MANAGE = settings.BASE_DIR / "manage.py"
+# Celery's greeting is for people; programs that read the log can make nothing of it.
+QUIETLY = ["--quiet"] if settings.LOG_FORMAT == "json" else []
 POLL_SECONDS = 0.5
 STOP_SECONDS = 12  # then the process is killed; rows and leases make that safe
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
@@ -64,7 +66,8 @@ def worker_process(name: str, role: str, log_dir: Path | None = None) -> "ChildP
 
 def beat_command() -> list[str]:
     schedule = ["--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME, "--pidfile", ""]
-    return [sys.executable, "-m", "celery", "-A", "itembank", "beat", "--loglevel", settings.LOG_LEVEL, *schedule]
+    celery = [sys.executable, "-m", "celery", "-A", "itembank", *QUIETLY]
+    return [*celery, "beat", "--loglevel", settings.LOG_LEVEL, *schedule]
 
 
 def web_command(*, host: str, port: int, processes: int = 1) -> list[str]:

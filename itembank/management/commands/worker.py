@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from itembank.celery import app
-from itembank.processes import WORKER_ROLES, worker_name
+from itembank.processes import QUIETLY, WORKER_ROLES, worker_name
 
 
 class Command(BaseCommand):
@@ -20,6 +20,7 @@ class Command(BaseCommand):
         chosen = WORKER_ROLES[role]
         app.worker_main(
             [
+                *QUIETLY,
                 "worker",
                 f"--queues={','.join(chosen.queues)}",
                 f"--pool={chosen.pool}",
