@@ -10,7 +10,7 @@ from evaluation.report.numbers import NOTHING
 
 # What Markdown or a viewer's HTML would take for a sign of its own, anywhere or where a line begins.
 SIGNS = re.compile(r"[\\`*_{}\[\]<>|#$~&]")
-STARTS = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+STARTS = re.compile(r"^(?:(?=[-+=])|\d+(?=[.)](?:\s|$)))")  # a list, but no decimal
 
 
 def markdown_of(document: Document) -> bytes:
@@ -25,7 +25,7 @@ def markdown_of(document: Document) -> bytes:
 
 def plain(text: str) -> str:
     """One line that shows as it is."""
-    return STARTS.sub(r"\1\\\2", SIGNS.sub(r"\\\g<0>", " ".join(text.split())))
+    return STARTS.sub(r"\g<0>\\", SIGNS.sub(r"\\\g<0>", " ".join(text.split())))
 
 
 def _lines(block: Block) -> Iterable[str]:

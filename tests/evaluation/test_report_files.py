@@ -112,7 +112,10 @@ def test_markdown_tables_are_whole(scene: Scene) -> None:
             assert before.count("|") == line.count("|")
 
 
-@pytest.mark.parametrize(("text", "shown"), [("- a", r"\- a"), ("1. a", r"\1. a"), ("a\nb", "a b"), ("<b>", r"\<b\>")])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("- a", r"\- a"), ("1. a", r"1\. a"), ("2) a", r"2\) a"), ("0.794", "0.794"), ("a\nb", "a b"), ("<b>", r"\<b\>")],
+)
 def test_markdown_takes_no_sign_from_a_text(text: str, shown: str) -> None:
     assert plain(text) == shown
 
