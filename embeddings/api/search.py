@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from django.utils.translation import gettext as _
 from ninja import Path, Query, Router, Schema
@@ -23,6 +23,8 @@ router = Router(tags=["search"])
 MAX_IMAGE_BYTES = 7_000_000
 """Of the picture; in base64, within Django's bound of a request body (10 MiB)."""
 
+Method = Literal["dense", "lexical"]  # as METHODS of embeddings/search/types.py
+
 STATUSES = {
     "unknown-item": 404,
     "no-active-encoder": 409,
@@ -39,6 +41,7 @@ class FiltersIn(ItemFilters):
 
 
 class SearchOptions(Schema):
+    method: Method = Field("dense", description="`dense`: by vectors; `lexical`: by the words of the text or the item.")
     encoder: Line | None = Field(None, description="Its slug; the active one where none is named.")
     k: int = Field(10, ge=1, le=MAX_K, description="Hits, at most.")
     exact: bool = Field(False, description="Compare with every vector instead of asking the index: slower, and sure.")
@@ -80,8 +83,11 @@ class SimilarQuery(SearchOptions, ItemFilters):
 class HitOut(Schema):
     rank: int
     code: str
-    score: float = Field(description="1 is the same.")
+    score: float = Field(description="By vectors, 1 is the same; by words, there is no upper end.")
     signals: dict[str, float] = Field(description="The score of each method.")
+    matched_terms: dict[str, float] = Field(
+        description="The words that it was found by, each with its share of the score by words."
+    )
     item: ItemOut | None = Field(None, description="Where `with_items` asked for it.")
 
 
@@ -91,7 +97,14 @@ class SearchOut(Schema):
             "examples": [
                 {
                     "hits": [
-                        {"rank": 1, "code": "M2-0418", "score": 0.93, "signals": {"dense": 0.93}, "item": EXAMPLE},
+                        {
+                            "rank": 1,
+                            "code": "M2-0418",
+                            "score": 0.93,
+                            "signals": {"dense": 0.93},
+                            "matched_terms": {},
+                            "item": EXAMPLE,
+                        },
                     ],
                     "encoder": "kure-v1",
                     "method": "dense",
@@ -143,7 +156,12 @@ def _answer(
         demand(request.auth, Scope.ITEMS_READ)
     try:
         asked = SearchRequest(
-            **query, encoder=options.encoder, filters=Filters(**filters.values()), k=options.k, exact=options.exact
+            **query,
+            method=options.method,
+            encoder=options.encoder,
+            filters=Filters(**filters.values()),
+            k=options.k,
+            exact=options.exact,
         )
         return _shown(search(asked), with_items=options.with_items)
     except SearchError as error:
@@ -154,8 +172,10 @@ def _answer(
 
 def _shown(response: SearchResponse, *, with_items: bool) -> dict[str, Any]:
     items = _items(response.hits) if with_items else {}
+    same = ("rank", "code", "score", "signals")
     hits = [
-        {"rank": hit.rank, "code": hit.code, "score": hit.score, "signals": hit.signals, "item": items.get(hit.code)}
+        {name: getattr(hit, name) for name in same}
+        | {"matched_terms": dict(hit.matched_terms), "item": items.get(hit.code)}
         for hit in response.hits
     ]
     names = ("encoder", "method", "route", "timings_ms", "notes")

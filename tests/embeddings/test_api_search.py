@@ -1,20 +1,32 @@
 """Search and similar items over the API."""
 
 import base64
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 
-from embeddings.api.search import STATUSES
+from embeddings.api.search import STATUSES, Method
 from embeddings.models import Encoder
 from embeddings.search import SearchRequest, search
+from embeddings.search.lexical_index import INDEX
+from embeddings.search.types import METHODS
 from embeddings.services import activate_encoder
+from embeddings.term_services import index_terms
 from itembank.models import Item
 from tests.api import Api, encode_here, problem
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 from tests.embeddings.test_search import png
+from tests.factories import make_item
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _words_of_this_test() -> Iterator[None]:
+    INDEX.forget()
+    yield
+    INDEX.forget()
 
 
 @pytest.fixture
@@ -113,6 +125,19 @@ def test_a_worker_that_is_silent_is_no_fault_of_the_caller(
 
 def test_two_queries_at_once_are_refused(api: Api, space: Encoder) -> None:
     problem(api.post("/search", {"text": "a", "item": "b"}), 422, "two-queries")
+
+
+def test_words_find_items_and_tell_which(api: Api, space: Encoder) -> None:
+    item = make_item(text="삼각함수의 주기를 구하시오.")
+    index_terms()
+    hit = api.post("/search", {"text": "삼각함수", "method": "lexical"}).json()["hits"][0]
+    assert hit["code"] == item.code
+    assert sum(hit["matched_terms"].values()) == pytest.approx(1, abs=1e-3)
+    assert set(hit["signals"]) == {"lexical"}
+
+
+def test_the_document_names_the_methods_that_there_are() -> None:
+    assert set(get_args(Method)) == set(METHODS)
 
 
 def test_no_error_of_a_search_is_told_as_one_of_the_server() -> None:

@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from embeddings.search.lexical_index import INDEX
 from groundtruth.roles import CONTENT_STAFF, ENGINEER, LEAD
 from itembank.api.scopes import Scope, scopes_of
 from tests.api import Api, Bank, encode_here, make_bank
@@ -53,6 +54,13 @@ FITS, FITS_NOT = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 
 Operation = Any
 Case = Any
+
+
+@pytest.fixture(autouse=True)
+def _words_of_this_test() -> Iterator[None]:
+    INDEX.forget()
+    yield
+    INDEX.forget()
 
 
 @pytest.fixture
