@@ -86,7 +86,7 @@ class HitOut(Schema):
     score: float = Field(description="By vectors, 1 is the same; by words, there is no upper end.")
     signals: dict[str, float] = Field(description="The score of each method.")
     matched_terms: dict[str, float] = Field(
-        description="The words that it was found by, each with its share of the score by words."
+        description="Words that it was found by, each with its share of that score."
     )
     item: ItemOut | None = Field(None, description="Where `with_items` asked for it.")
 
