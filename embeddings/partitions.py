@@ -6,11 +6,14 @@ whole statements do not fire on a partition that is written through its parent.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from django.db import connection
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from psycopg import sql
 
 from embeddings.models import Encoder
@@ -39,8 +42,9 @@ $$
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 COPY_TRAILER = struct.pack(">h", -1)
-COPY_ROW = struct.Struct(f">hiqiqi{HASH_LENGTH}s")
-COPY_HALFVEC = struct.Struct(">iHH")
+# All bits of a half's exponent, its bytes swapped: infinity or NaN. Ten times as fast as isfinite.
+ENDLESS = np.uint16(0x007C)
+COPY_BLOCK_ROWS = 64  # sent at once: each write is a wait
 
 
 def partition_name(encoder: Encoder) -> str:
@@ -99,30 +103,59 @@ def load_vectors(encoder: Encoder, rows: Iterable[tuple[int, str, ArrayLike]]) -
     size or beyond half precision, IntegrityError where the item is unknown or has a vector already.
     """
     statement = sql.SQL("COPY {table} (encoder_id, item_id, content_hash, embedding) FROM STDIN (FORMAT binary)")
-    count = 0
+    count, remaining = 0, iter(rows)
     with connection.cursor() as cursor, connection.wrap_database_errors:
         query = statement.format(table=sql.Identifier(partition_name(encoder))).as_string(cursor.connection)
         with cursor.copy(query) as copy:
             copy.write(COPY_HEADER)
-            for row in rows:
-                copy.write(_copy_row(encoder, *row))
-                count += 1
+            while block := list(islice(remaining, COPY_BLOCK_ROWS)):
+                copy.write(_copy_rows(encoder, block))
+                count += len(block)
             copy.write(COPY_TRAILER)
     return count
 
 
-def _copy_row(encoder: Encoder, item_id: int, content_hash: str, vector: ArrayLike) -> bytes:
-    """One row in PostgreSQL's binary COPY format: the number of fields, then each field after its length in bytes."""
-    half = np.asarray(vector).astype(">f2")
-    if half.shape != (encoder.dimensions,) or not np.isfinite(half).all():
-        raise ValueError(
-            f"a vector must be {encoder.dimensions} finite numbers within 65,504; that of item {item_id} has the shape "
-            f"{half.shape}"
-        )
+def _copy_rows(encoder: Encoder, rows: Sequence[tuple[int, str, ArrayLike]]) -> bytes:
+    """PostgreSQL's binary COPY format: for each row the number of fields, then each field after its length in bytes."""
+    size = encoder.dimensions
+    block = np.zeros(len(rows), _copy_type(size))
+    block["fields"], block["encoder_bytes"], block["item_bytes"], block["hash_bytes"] = 4, 8, 8, HASH_LENGTH
+    block["vector_bytes"], block["dimensions"], block["encoder"] = 4 + 2 * size, size, encoder.pk
+    for place, (item_id, content_hash, vector) in enumerate(rows):
+        block["item"][place] = item_id
+        block["hash"][place] = _hash_bytes(content_hash, item_id)
+        block["vector"][place] = _shaped(np.asarray(vector), size, item_id)
+    endless = (block["vector"].view("<u2") & ENDLESS) == ENDLESS
+    if endless.any():
+        raise _bad_vector(size, rows[int(endless.any(axis=1).argmax())][0], (size,))
+    return block.tobytes()
+
+
+@cache
+def _copy_type(size: int) -> np.dtype[np.void]:
+    """A row as it is sent; a halfvec is its dimensions, two bytes that are 0, and its numbers."""
+    counts = [("fields", ">i2"), ("encoder_bytes", ">i4"), ("encoder", ">i8"), ("item_bytes", ">i4"), ("item", ">i8")]
+    text = [("hash_bytes", ">i4"), ("hash", f"S{HASH_LENGTH}")]
+    vector = [("vector_bytes", ">i4"), ("dimensions", ">u2"), ("unused", ">u2"), ("vector", ">f2", (size,))]
+    return np.dtype([*counts, *text, *vector])
+
+
+def _hash_bytes(content_hash: str, item_id: int) -> bytes:
     if len(content_hash) != HASH_LENGTH:
         raise ValueError(f"a content hash has {HASH_LENGTH} digits; that of item {item_id} is {content_hash!r}")
-    fields = COPY_ROW.pack(4, 8, encoder.pk, 8, item_id, HASH_LENGTH, content_hash.encode("ascii"))
-    return fields + COPY_HALFVEC.pack(4 + half.nbytes, encoder.dimensions, 0) + half.tobytes()
+    return content_hash.encode("ascii")
+
+
+def _shaped(vector: NDArray[Any], size: int, item_id: int) -> NDArray[Any]:
+    if vector.shape != (size,):
+        raise _bad_vector(size, item_id, vector.shape)
+    return vector
+
+
+def _bad_vector(size: int, item_id: int, shape: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"a vector must be {size} finite numbers within 65,504; that of item {item_id} has the shape {shape}"
+    )
 
 
 def _names(encoder: Encoder) -> dict[str, sql.Composable]:

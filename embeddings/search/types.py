@@ -138,9 +138,9 @@ class Hit:
 class SearchResponse:
     """Hits by (score descending, code ascending).
 
-    `route` says how they were found: "index", "exact", "exact-filtered", "bits", "bits-filtered" or "words". `encoder`
-    is empty where none was asked. `timings_ms` holds the stages "encode", "search" and their "total". `notes` are
-    translated warnings about this answer.
+    `route` says how they were found: "index", "index-filtered", "exact", "exact-filtered", "bits", "bits-filtered" or
+    "words". `encoder` is empty where none was asked. `timings_ms` holds the stages "encode", "search" and their
+    "total". `notes` are translated warnings about this answer.
     """
 
     hits: tuple[Hit, ...]

@@ -7,10 +7,12 @@ from django.db import connection, transaction
 from embeddings import indexes
 from embeddings.indexes import IndexState, build_index, drop_index, encoders_to_index, index_name, index_state
 from embeddings.models import EmbeddingJob, Encoder
-from embeddings.search.dense import Route, choose_route
+from embeddings.partitions import partition_name
+from embeddings.search.dense import NearestQuery, Route, choose_route, nearest
 from embeddings.search.types import Filters
 from embeddings.tasks import build_indexes
 from itembank.alone import Work, alone_on
+from itembank.embedded import wait_until
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
 
@@ -132,3 +134,33 @@ def test_a_build_leaves_the_session_as_it_was() -> None:
         assert cursor.fetchone() == before
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_build_never_blocks_searches_and_writes() -> None:
+    """A writer whose transaction stays open holds the build up; searches and other writers go on beside it."""
+    space, vectors = filled_space(), clustered(51, 8)
+    writer, states = connection.copy(), []
+
+    def build_elsewhere() -> None:
+        states.append(build_index(space))
+        connection.close()
+
+    builder = threading.Thread(target=build_elsewhere)
+    try:
+        writer.set_autocommit(False)
+        writer.cursor().execute(f"LOCK TABLE {partition_name(space)} IN ROW EXCLUSIVE MODE")
+        builder.start()
+        assert wait_until(lambda: index_state(space) is IndexState.BUILDING, 20)
+
+        [added] = make_items(1)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+            fill(space, [added], vectors[50:])
+        found, route = nearest(space, NearestQuery(vector=vectors[50], filters=Filters(), k=10))
+        assert (found[0].code, route) == (added.code, Route.EXACT)
+        assert states == []
+    finally:
+        writer.close()
+        builder.join()
+    assert states == [IndexState.READY]
