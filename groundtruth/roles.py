@@ -63,6 +63,7 @@ _TRUTH_BUILDING = {
     "groundtruth.view_spendday",
 }
 _LEADING = {
+    "groundtruth.delete_reviewround",
     "groundtruth.can_spend",
     "groundtruth.freeze_truthset",
     "groundtruth.view_change",

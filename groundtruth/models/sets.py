@@ -169,7 +169,13 @@ class TruthPair(models.Model):
         verbose_name = _("pair")
         verbose_name_plural = _("pairs")
         ordering = ["query", "-final_relevance", "item"]
-        indexes = [models.Index(fields=["truth_set", "final_relevance", "id"], name="truthpair_set_relevance")]
+        indexes = [
+            models.Index(fields=["truth_set", "final_relevance", "id"], name="truthpair_set_relevance"),
+            # The few that people approved among hundreds of thousands.
+            models.Index(
+                fields=["truth_set", "id"], condition=Q(approved_relevance__isnull=False), name="truthpair_approved"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["query", "item"], name="truthpair_once"),
             models.CheckConstraint(
