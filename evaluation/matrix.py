@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from evaluation.engine.fingerprints import Fingerprints
 from evaluation.models import EvaluationRun
 from evaluation.run_services import create_run, same_run
 from evaluation.run_settings import EvaluationError, RunSettings
@@ -80,9 +81,10 @@ def create_matrix(matrix: Matrix, *, name: str, user: User | None = None) -> tup
     """Waiting runs, and completed ones that have the same rankings already; what cannot be asked is skipped aloud."""
     runs: list[EvaluationRun] = []
     skipped: list[Skipped] = []
+    fingerprints = Fingerprints()
     for truth_set, settings in product(matrix.truth_sets, list(matrix.settings())):
         try:
-            run = create_run(truth_set=truth_set, settings=settings, matrix=name, user=user)
+            run = create_run(truth_set=truth_set, settings=settings, matrix=name, user=user, fingerprints=fingerprints)
         except EvaluationError as error:
             skipped.append(Skipped(truth_set, settings, str(error)))
             continue

@@ -1,8 +1,5 @@
 """What may be done with evaluation runs. Each function owns its transaction; evaluation/engine/run.py does the work."""
 
-import hashlib
-import json
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,12 +10,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from embeddings.models import Encoder, Reranker
-from embeddings.search.dense import has_vectors
-from embeddings.selectors import with_all_parts
-from evaluation.engine.corpus import read_corpus
+from evaluation.engine.fingerprints import Fingerprints, run_fingerprint
 from evaluation.engine.queries import read_queries
-from evaluation.engine.vectors import sides
 from evaluation.models import EvaluationRun
 from evaluation.run_settings import EvaluationError, RunSettings
 from groundtruth.models import TruthSet
@@ -31,16 +24,22 @@ SILENT = timedelta(seconds=60)
 
 @transaction.atomic
 def create_run(
-    *, truth_set: TruthSet, settings: RunSettings, name: str = "", matrix: str = "", user: User | None = None
+    *,
+    truth_set: TruthSet,
+    settings: RunSettings,
+    name: str = "",
+    matrix: str = "",
+    user: User | None = None,
+    fingerprints: Fingerprints | None = None,
 ) -> EvaluationRun:
     """A waiting run, its settings frozen with the fingerprints of all that they name. Freezes the truth set.
 
+    `fingerprints` are shared by runs that are made together: the bank is then read once.
     Raises EvaluationError for what is not there or cannot be asked that way, also where the truth cannot be frozen.
     """
     frozen = _frozen_truth(truth_set, user)
-    settings = replace(settings, fingerprints=_fingerprints(settings) | {"truth": frozen.fingerprint})
-    corpus = read_corpus(frozen, settings)
-    settings = replace(settings, fingerprints={**settings.fingerprints, "corpus": corpus.fingerprint})
+    present = fingerprints or Fingerprints()
+    settings = replace(settings, fingerprints=present.of(frozen, settings))
     queries = read_queries(frozen, settings)
     if not queries:
         raise EvaluationError(_("No query of “%(truth)s” can be asked that way.") % {"truth": frozen})
@@ -48,10 +47,10 @@ def create_run(
         name=name.strip() or default_name(frozen, settings),
         truth_set=frozen,
         configuration=settings.as_json(),
-        fingerprint=fingerprint_of(settings),
+        fingerprint=run_fingerprint(settings),
         matrix=matrix,
         total=len(queries),
-        corpus_items=len(corpus.ids),
+        corpus_items=len(present.corpus(frozen, settings).ids),
         created_by=user,
     )
 
@@ -64,11 +63,6 @@ def default_name(truth_set: TruthSet, settings: RunSettings) -> str:
     )  # fmt: skip
     parts = (str(truth_set), method, "+".join(settings.encoders), view, settings.reranker)
     return " · ".join(part for part in parts if part)[:200]
-
-
-def fingerprint_of(settings: RunSettings) -> str:
-    """SHA-256 (hex) of everything that decides the rankings."""
-    return hashlib.sha256(json.dumps(settings.as_json(), sort_keys=True).encode()).hexdigest()
 
 
 def same_run(run: EvaluationRun) -> EvaluationRun | None:
@@ -105,33 +99,3 @@ def _frozen_truth(truth_set: TruthSet, user: User | None) -> TruthSet:
         return freeze_set(truth_set=truth_set, user=user)
     except SetError as error:
         raise EvaluationError(str(error)) from error
-
-
-def _fingerprints(settings: RunSettings) -> dict[str, str]:
-    """By slug, of the encoders that search, those that ask, their parts, and the reranker."""
-    found = {encoder.slug: encoder for encoder in Encoder.objects.filter(slug__in=settings.encoders)}
-    _refuse_missing(set(settings.encoders) - found.keys(), Encoder.objects.values_list("slug", flat=True))
-    asked = {side for encoder in found.values() for side in sides(encoder, settings.query_view)}
-    for encoder in asked:
-        if not has_vectors(encoder):
-            raise EvaluationError(
-                _("The encoder %(encoder)s has no vectors yet. Start an embedding job for it.")
-                % {"encoder": encoder.slug}
-            )
-    everyone = {each for encoder in {*found.values(), *asked} for each in with_all_parts(encoder)}
-    fingerprints = {encoder.slug: encoder.fingerprint for encoder in everyone}
-    if settings.reranker:
-        reranker = Reranker.objects.filter(slug=settings.reranker).first()
-        if reranker is None:
-            _refuse_missing({settings.reranker}, Reranker.objects.values_list("slug", flat=True))
-        else:
-            fingerprints[f"reranker {reranker.slug}"] = reranker.fingerprint
-    return dict(sorted(fingerprints.items()))
-
-
-def _refuse_missing(missing: set[str], known: Iterable[str]) -> None:
-    if missing:
-        raise EvaluationError(
-            _("There is no “%(slug)s”. There are: %(known)s.")
-            % {"slug": ", ".join(sorted(missing)), "known": ", ".join(known) or "–"}
-        )

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from embeddings.search.types import MAX_K
+
 METHODS = ("dense", "lexical", "hybrid", "rrf", "ensemble")
 SCOPES = ("truth", "bank")
 QUERY_VIEWS = ("item", "text", "image")
@@ -49,7 +51,7 @@ class RunSettings:
                     % {"name": name, "value": getattr(self, name), "known": ", ".join(known)}
                 )
         self._check_encoders()
-        reranked = {"rerank_top": (1, self.depth), "rerank_threshold": (0, 1)} if self.reranker else {}
+        reranked = {"rerank_top": (1, min(self.depth, MAX_K)), "rerank_threshold": (0, 1)} if self.reranker else {}
         numbers = {"alpha": (0, 1), "depth": (1, MOST_DEPTH)} | reranked
         for name, (least, most) in numbers.items():
             if not least <= getattr(self, name) <= most:

@@ -68,14 +68,16 @@ def rerank(
     top_n: int = DEFAULT_TOP_N,
     top_k: int = MAX_K,
     threshold: float = 0.0,
+    urgent: bool = True,
     slot: GpuSlot = SLOT,
 ) -> tuple[RerankedHit, ...]:
     """The best `top_k` of `hits` (in dense order), the first `top_n` of them scored against the query.
 
     `query` is an input, or an item by its id or code. Order: scores from `threshold` up by (score descending, code
     ascending), then the scored ones below it, then those that could not be scored, then those beyond the top N, each
-    in dense order. What is wrong with one hit is reported on that hit. Raises SearchError (the query cannot be read, a
-    number is out of range), EncoderError (the model cannot run).
+    in dense order. `urgent` is that a person waits: the model is then taken before work that can wait. What is wrong
+    with one hit is reported on that hit. Raises SearchError (the query cannot be read, a number is out of range),
+    EncoderError (the model cannot run).
     """
     _check(top_n, top_k, threshold)
     if not hits:
@@ -84,7 +86,7 @@ def rerank(
     judged = hits[:top_n]
     model = slot.reranker(reranker)
     slot.load(model)  # what it has room for is known then
-    outcomes = _outcomes(slot, model, _pairs(model.backend, asked, judged))
+    outcomes = _outcomes(slot, model, _pairs(model.backend, asked, judged), urgent)
     ordered = _ordered(tuple(zip(judged, outcomes, strict=True)), threshold)
     ordered += [(hit, _Outcome()) for hit in hits[top_n:]]
     return tuple(
@@ -148,9 +150,9 @@ def _pair(backend: RerankerBackend, query: EncoderInput, content: Content | None
 # ---- scores
 
 
-def _outcomes(slot: GpuSlot, model: Model[RerankerBackend], pairs: Sequence[_Pair]) -> list[_Outcome]:
+def _outcomes(slot: GpuSlot, model: Model[RerankerBackend], pairs: Sequence[_Pair], urgent: bool) -> list[_Outcome]:
     scored = [pair for pair in pairs if not pair.problem]
-    answers = iter(_scores(slot, model, Features.join(pair.features for pair in scored)))
+    answers = iter(_scores(slot, model, Features.join(pair.features for pair in scored), urgent))
     return [_Outcome(problem=pair.problem) if pair.problem else _outcome(next(answers), pair) for pair in pairs]
 
 
@@ -158,14 +160,14 @@ def _outcome(answer: float | str, pair: _Pair) -> _Outcome:
     return _Outcome(problem=answer) if isinstance(answer, str) else _Outcome(answer, pair.has_image)
 
 
-def _scores(slot: GpuSlot, model: Model[RerankerBackend], features: Features) -> list[float | str]:
+def _scores(slot: GpuSlot, model: Model[RerankerBackend], features: Features, urgent: bool) -> list[float | str]:
     """By pair: its score, or why it has none."""
     answers: list[float | str] = [""] * len(features)
     waiting = _packed(model, features.costs, range(len(features)))
     while waiting:
         batch = waiting.pop(0)
         try:
-            scores = slot.score(model, features.take(batch), urgent=True).tolist()
+            scores = slot.score(model, features.take(batch), urgent=urgent).tolist()
         except OutOfMemory as error:
             if len(batch) == 1:
                 answers[batch[0]] = str(error)

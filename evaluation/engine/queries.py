@@ -25,6 +25,12 @@ def read_queries(truth_set: TruthSet, settings: RunSettings) -> list[Query]:
     return sorted((Query(*row) for row in rows), key=lambda query: query.query_id)
 
 
+def asked_items(truth_set: TruthSet, settings: RunSettings) -> list[tuple[str, str, str, int]]:
+    """(query id, item code, content hash, item id) of the queries that `read_queries` gives, in its order."""
+    rows = _askable(truth_set, settings).values_list("query_id", "item__code", "item__content_hash", "item_id")
+    return sorted(rows)
+
+
 def count_unaskable(truth_set: TruthSet, settings: RunSettings) -> int:
     """Queries that the run leaves out since their item has no image, or no text, to ask with."""
     return truth_set.queries.count() - _askable(truth_set, settings).count()

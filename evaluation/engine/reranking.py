@@ -4,36 +4,50 @@ Runs where the GPU slot is: in a gpu worker, or in a command that owns the slot.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from embeddings.models import Reranker
-from embeddings.reranker_services import settle_reranker
+from embeddings.search.exact import NOTHING
 from embeddings.search.fusion import Ranking
 from embeddings.search.rerank import rerank
-from embeddings.search.types import MAX_K, Hit
+from embeddings.search.types import Hit, SearchError
 from evaluation.engine.corpus import Corpus
 from evaluation.run_settings import RunSettings
 from itembank.models import Item
 
 
+class Answer(NamedTuple):
+    """`reason` is a code such as "broken-image" where the query could not be asked; "" where it was."""
+
+    ranking: Ranking
+    reason: str = ""
+
+
 class Reranking:
-    """Of one run; the reranker's precision is settled when it is made."""
+    """Of one run, by a reranker whose precision is settled."""
 
     def __init__(self, settings: RunSettings, corpus: Corpus) -> None:
         self._settings, self._corpus = settings, corpus
-        self._spec = settle_reranker(Reranker.objects.get(slug=settings.reranker)).spec()
+        self._spec = Reranker.objects.get(slug=settings.reranker).spec()
 
-    def rerank(self, query_items: Sequence[int], rankings: Sequence[Ranking]) -> list[Ranking]:
+    def rerank(self, query_items: Sequence[int], rankings: Sequence[Ranking]) -> list[Answer]:
         """The rankings in their new order. Scores are the reranker's for what it judged, the first stage's otherwise:
-        they do not fall throughout; the order is what counts.
+        they do not fall throughout; the order is what counts. A query that the reranker cannot read finds nothing.
         """
-        return [self._one(item, ranking) for item, ranking in zip(query_items, rankings, strict=True)]
+        return [self._answer(item, ranking) for item, ranking in zip(query_items, rankings, strict=True)]
+
+    def _answer(self, query_item: int, ranking: Ranking) -> Answer:
+        try:
+            return Answer(self._one(query_item, ranking))
+        except SearchError as error:
+            return Answer(NOTHING, error.code)
 
     def _one(self, query_item: int, ranking: Ranking) -> Ranking:
-        top = min(self._settings.rerank_top, MAX_K)
+        top, threshold = self._settings.rerank_top, self._settings.rerank_threshold
         hits = self._hits(Ranking(ranking.places[:top], ranking.scores[:top]))
-        found = rerank(query_item, hits, reranker=self._spec, top_n=top, threshold=self._settings.rerank_threshold)
+        found = rerank(query_item, hits, reranker=self._spec, top_n=top, threshold=threshold, urgent=False)
         order = [each.hit.rank - 1 for each in found]
         judged = [each.hit.score if each.score is None else each.score for each in found]
         places = np.concatenate([ranking.places[order], ranking.places[top:]])

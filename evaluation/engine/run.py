@@ -7,16 +7,20 @@ taken up again, and so are the rankings.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from embeddings.search.fusion import Ranking
-from evaluation.engine.corpus import Corpus, read_corpus
+from embeddings.encoders.errors import EncoderError
+from embeddings.models import Reranker
+from embeddings.reranker_services import settle_reranker
+from evaluation.engine.corpus import Corpus
+from evaluation.engine.fingerprints import Fingerprints, reranker_key, run_fingerprint
 from evaluation.engine.queries import Query, read_queries
-from evaluation.engine.reranking import Reranking
+from evaluation.engine.reranking import Answer, Reranking
 from evaluation.engine.signals import Method
 from evaluation.environment import describe_environment
 from evaluation.models import EvaluationRun, QueryRanking
@@ -52,7 +56,7 @@ def work_on(run_id: int, *, until: float = float("inf"), progress: Progress | No
             return _work(run, until, progress)
         except Stopped:
             return False
-        except EvaluationError as error:
+        except (EvaluationError, EncoderError) as error:
             _fail(run, str(error))
         except (DatabaseError, InterfaceError):
             raise  # the sweeper rings again
@@ -85,28 +89,29 @@ def _work(run: EvaluationRun, until: float, progress: Progress | None) -> bool:
     settings = RunSettings.from_json(run.configuration)
     blocks = list(_left_over(run, settings))
     if blocks:
-        corpus = _unchanged_corpus(run, settings)
+        settings, corpus = _unchanged(run, settings)
         rank = _ranker(settings, corpus)
         for block in blocks:
-            if time.monotonic() >= until:
-                # Not a death: what one worker leaves when its time is up costs no attempt.
-                EvaluationRun.objects.filter(pk=run.pk).update(attempts=0)
-                return True
             _store(run, block, rank(block), corpus)
             if progress:
                 progress(run.done, run.total)
+            # Not before the first block: a bank that takes longer to read than a slice lasts would never get on.
+            if time.monotonic() >= until and block is not blocks[-1]:
+                # Not a death: what one worker leaves when its time is up costs no attempt.
+                EvaluationRun.objects.filter(pk=run.pk).update(attempts=0)
+                return True
     _complete(run)
     return False
 
 
-def _ranker(settings: RunSettings, corpus: Corpus) -> Callable[[Sequence[Query]], list[Ranking]]:
+def _ranker(settings: RunSettings, corpus: Corpus) -> Callable[[Sequence[Query]], list[Answer]]:
     method = Method(settings, corpus)
     reranking = Reranking(settings, corpus) if settings.reranker else None
 
-    def rank(block: Sequence[Query]) -> list[Ranking]:
+    def rank(block: Sequence[Query]) -> list[Answer]:
         item_ids = [query.item_id for query in block]
         found = method.rank(item_ids)
-        return reranking.rerank(item_ids, found) if reranking else found
+        return reranking.rerank(item_ids, found) if reranking else [Answer(each) for each in found]
 
     return rank
 
@@ -121,17 +126,40 @@ def _left_over(run: EvaluationRun, settings: RunSettings) -> Iterator[list[Query
             yield block
 
 
-def _unchanged_corpus(run: EvaluationRun, settings: RunSettings) -> Corpus:
-    corpus = read_corpus(run.truth_set, settings)
-    if corpus.fingerprint != settings.fingerprints.get("corpus"):
+def _unchanged(run: EvaluationRun, settings: RunSettings) -> tuple[RunSettings, Corpus]:
+    """The run's settings and corpus. Raises EvaluationError where what it was frozen with is no longer there."""
+    settings = _settled(run, settings)
+    present = Fingerprints()
+    found = present.of(run.truth_set, settings)
+    differ = [name for name in {**settings.fingerprints, **found} if settings.fingerprints.get(name) != found.get(name)]
+    if differ:
         raise EvaluationError(
-            _("Items came in, went or were edited since the run began, so its figures would mix two banks. Start anew.")
+            _("Items, vectors or code changed since the run was made (%(what)s), so it cannot go on. Start anew.")
+            % {"what": ", ".join(sorted(differ))}
         )
-    return corpus
+    return settings, present.corpus(run.truth_set, settings)
+
+
+def _settled(run: EvaluationRun, settings: RunSettings) -> RunSettings:
+    """With the reranker as this device runs it: a precision left to the first use is fixed by it. A run that has
+    rankings keeps what they were made with.
+    """
+    if not settings.reranker or run.done:
+        return settings
+    reranker = Reranker.objects.filter(slug=settings.reranker).first()
+    if reranker is None:
+        return settings  # what is missing is said by the comparison
+    reranker = settle_reranker(reranker)
+    found = {**settings.fingerprints, reranker_key(reranker.slug): reranker.fingerprint}
+    settled = replace(settings, fingerprints=found)
+    if settled != settings:
+        run.configuration, run.fingerprint = settled.as_json(), run_fingerprint(settled)
+        run.save(update_fields=["configuration", "fingerprint"])
+    return settled
 
 
 @transaction.atomic
-def _store(run: EvaluationRun, block: Sequence[Query], rankings: Sequence[Ranking], corpus: Corpus) -> None:
+def _store(run: EvaluationRun, block: Sequence[Query], answers: Sequence[Answer], corpus: Corpus) -> None:
     """Raises Stopped."""
     if not EvaluationRun.objects.filter(pk=run.pk, state=State.RUNNING).update(
         done=F("done") + len(block), attempts=1, heartbeat_at=timezone.now()
@@ -141,11 +169,11 @@ def _store(run: EvaluationRun, block: Sequence[Query], rankings: Sequence[Rankin
         QueryRanking(
             run=run,
             query_id=query.pk,
-            items=corpus.ids[ranking.places].tolist(),
-            scores=ranking.scores.tolist(),
-            reason="" if len(ranking.places) else "found-nothing",
+            items=corpus.ids[answer.ranking.places].tolist(),
+            scores=answer.ranking.scores.tolist(),
+            reason=answer.reason or ("" if len(answer.ranking.places) else "found-nothing"),
         )
-        for query, ranking in zip(block, rankings, strict=True)
+        for query, answer in zip(block, answers, strict=True)
     )
     run.done += len(block)
 

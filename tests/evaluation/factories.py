@@ -5,8 +5,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from evaluation.engine.fingerprints import run_fingerprint
 from evaluation.models import EvaluationRun, PerformanceRun, QueryRanking
-from evaluation.run_services import default_name, fingerprint_of
+from evaluation.run_services import default_name
 from evaluation.run_settings import RunSettings
 from groundtruth.models import TruthQuery, TruthSet
 from itembank.models import Item
@@ -29,7 +30,7 @@ def make_run(
         name=name or default_name(truth_set, made),
         truth_set=truth_set,
         configuration=made.as_json(),
-        fingerprint=fingerprint_of(made),
+        fingerprint=run_fingerprint(made),
         state="completed",
         done=len(found),
         total=len(found),

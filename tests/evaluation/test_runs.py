@@ -151,11 +151,46 @@ def test_a_run_that_was_cut_goes_on_behind_what_it_has(
     assert (run.state, run.done) == ("completed", 4)
 
 
-def test_a_worker_whose_time_is_up_leaves_the_rest(truth: TruthSet, encoder: Encoder) -> None:
+def test_a_worker_whose_time_is_up_leaves_the_rest_but_gets_on(
+    truth: TruthSet, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a large bank may take longer than the slice of time that a worker has."""
+    monkeypatch.setattr(engine, "BLOCK_QUERIES", 1)
     run = create_run(truth_set=truth, settings=RunSettings(encoders=(encoder.slug,)))
-    assert work_on(run.pk, until=0)
+    assert [work_on(run.pk, until=0) for _slice in range(4)] == [True, True, True, False]
     run.refresh_from_db()
-    assert (run.state, run.done) == ("running", 0)
+    assert (run.state, run.done) == ("completed", 4)
+
+
+def test_runs_over_other_vectors_of_the_same_items_are_not_the_same(
+    truth: TruthSet, encoder: Encoder, items: list[Item]
+) -> None:
+    encoder.embeddings.filter(item=items[1]).delete()
+    half = finished(truth, encoders=(encoder.slug,))
+    fill(encoder, items[1:2], clustered(1, 6))
+    assert finished(truth, encoders=(encoder.slug,)).fingerprint != half.fingerprint
+
+
+def test_an_item_that_asks_and_is_not_searched_is_in_the_fingerprint(
+    truth: TruthSet, encoder: Encoder, items: list[Item]
+) -> None:
+    Item.objects.filter(pk__in=[item.pk for item in items[:4]]).update(category="image")
+    asked = {"method": "lexical", "corpus": "text-only"}
+    before = create_run(truth_set=truth, settings=RunSettings(**asked))  # type: ignore[arg-type]
+    Item.objects.filter(pk=items[0].pk).update(content_hash="0" * 64)
+    assert create_run(truth_set=truth, settings=RunSettings(**asked)).fingerprint != before.fingerprint  # type: ignore[arg-type]
+
+
+def test_a_vector_that_comes_in_ends_a_run_instead_of_mixing_two(
+    truth: TruthSet, encoder: Encoder, items: list[Item]
+) -> None:
+    encoder.embeddings.filter(item=items[1]).delete()
+    run = create_run(truth_set=truth, settings=RunSettings(encoders=(encoder.slug,)))
+    fill(encoder, items[1:2], clustered(1, 6))
+    work_on(run.pk)
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert f"vectors {encoder.slug}" in run.error
 
 
 def test_an_edited_bank_ends_a_run_instead_of_mixing_two(truth: TruthSet, encoder: Encoder, items: list[Item]) -> None:
