@@ -87,6 +87,7 @@ class Figure:
     """A figure with its interval; `low` and `high` are the figure itself where it has none, with `method` "".
 
     `least` and `most` are what it may become once the unjudged results are judged; None: nothing is unjudged.
+    `ceiling` is what a perfect search would have here, None where that is no matter.
     """
 
     value: float
@@ -96,6 +97,7 @@ class Figure:
     method: str = ""
     least: float | None = None
     most: float | None = None
+    ceiling: float | None = None
 
     @classmethod
     def plain(cls, value: float) -> "Figure":
@@ -120,7 +122,7 @@ class Figure:
         return cls(answered_in_a_row, answered_in_a_row, high, calls, COUNT)
 
     def turned(self, sign: int) -> "Figure":
-        """The figure times 1 or -1."""
+        """The figure times 1 or -1, without its ceiling, which is no ceiling then."""
         if sign == 1:
             return self
         least, most = (None if each is None else -each for each in (self.most, self.least))

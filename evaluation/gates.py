@@ -8,6 +8,9 @@ speed and memory have no interval and are compared as measured.
 A no-go line is broken as soon as the figure itself is beyond it, with every unjudged result counted in its favour. The
 verdict says whether the interval supports that, or more queries might still lift the figure.
 
+A line that not even a perfect search could reach on this truth (R@5 where queries have 32 relevant items) is
+INSUFFICIENT, since missing it says nothing about the search; such a no-go line is not broken either.
+
 The decision:
 - GO: every criterion is PASS.
 - NO-GO: a no-go line is broken.
@@ -71,6 +74,8 @@ def judge(line: Line, figure: Figure | None) -> Verdict:
         return Verdict(line, None, INSUFFICIENT, _unmeasured(line))
     turned, threshold = figure.turned(line.sign), line.threshold * line.sign
     state = _side(turned.low, turned.high, threshold)
+    if turned.ceiling is not None and turned.ceiling < threshold - ROUNDING:
+        return _with_no_go(Verdict(line, figure, INSUFFICIENT, _out_of_reach(line, turned.ceiling)))
     if state == INSUFFICIENT:
         more = queries_missing(turned, threshold)
         return _with_no_go(Verdict(line, figure, state, _spanning(figure, more), more))
@@ -126,7 +131,8 @@ def _with_no_go(verdict: Verdict) -> Verdict:
         return verdict
     turned, no_go = figure.turned(line.sign), line.no_go * line.sign
     best = max(turned.value, turned.value if turned.most is None else turned.most)
-    if best >= no_go - ROUNDING:
+    out_of_reach = turned.ceiling is not None and turned.ceiling < no_go - ROUNDING
+    if out_of_reach or best >= no_go - ROUNDING:
         return verdict
     supported = _with_unjudged(turned)[1] < no_go - ROUNDING
     sentence = (
@@ -147,6 +153,13 @@ def _unmeasured(line: Line) -> str:
     if line.kind == "baseline":
         return _("Not measured: choose a baseline run over the same truth set.")
     return _("Not measured: the run has no query with a relevant item.")
+
+
+def _out_of_reach(line: Line, ceiling: float) -> str:
+    return _(
+        "Out of reach on this truth: even a perfect search has %(ceiling)s, since queries have more relevant items "
+        "than fit. Ask for a higher relevance or for Success@k, or use another truth set."
+    ) % {"ceiling": line.shown(ceiling)}
 
 
 def _spanning(figure: Figure, more: int | None) -> str:

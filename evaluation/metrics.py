@@ -126,6 +126,16 @@ def per_query(judged: Judged, ranked: Ranked, names: Sequence[str] = METRICS, mi
     return PerQuery(queries, values, left_out)
 
 
+def ceilings(judged: Judged, names: Sequence[str], minimum_relevance: int = 1) -> dict[str, float]:
+    """The mean of each metric if every query found its items in the best order, NaN where no query counts.
+
+    Recall is below 1 there: of 32 relevant items 5 fit into the first 5.
+    """
+    best = {query: sorted(labels, key=lambda item: -labels[item]) for query, labels in judged.items()}
+    found = per_query(judged, best, names, minimum_relevance)
+    return {name: found.mean(name) for name in names}
+
+
 def by_rank(query: str, items: Sequence[str], depth: int | None = None) -> dict[str, float]:
     """Strictly falling scores of the first `depth`: libraries order equal scores by rules of their own; here are none.
 

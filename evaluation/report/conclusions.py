@@ -45,15 +45,16 @@ def _findings(measured: Measured) -> Iterator[str]:
 
 
 def _depth(measured: Measured) -> Iterator[str]:
-    means = {name: measured.candidate.intervals[name].mean for name in ("R@5", "R@20")}
-    if means["R@20"] - means["R@5"] >= DEEP_GAIN:
+    candidate = measured.candidate
+    gain, missing = candidate.gain_below, candidate.ceilings["R@20"] - candidate.per_query.mean("R@20")
+    if gain >= DEEP_GAIN:
         yield _(
             "Between the 6th and the 20th result another %(gain)s of the relevant items are found: they are there, but "
             "too low in the order."
-        ) % {"gain": f"{means['R@20'] - means['R@5']:.1%}"}
-    elif means["R@20"] < 1 - DEEP_GAIN:
+        ) % {"gain": f"{gain:.1%}"}
+    elif missing > DEEP_GAIN:
         yield _("%(share)s of the relevant items are not even among the first 20: reordering would not bring them.") % {
-            "share": f"{1 - means['R@20']:.1%}"}  # fmt: skip
+            "share": f"{missing:.1%}"}  # fmt: skip
 
 
 def _slices(measured: Measured) -> Iterator[str]:
@@ -128,7 +129,7 @@ def _advice(measured: Measured) -> Iterator[str]:
     if recall.high - recall.low > WIDE:
         yield _("The interval of R@5 is %(width)s wide: add queries to the truth set before finer comparisons.") % {
             "width": share(recall.high - recall.low)}  # fmt: skip
-    gain = candidate.intervals["R@20"].mean - recall.mean
+    gain = candidate.gain_below
     tried = bool(candidate.settings.reranker) or any(reranked_pairs(measured))
     if gain >= DEEP_GAIN and not tried:
         yield _("Try a reranker: %(gain)s of the relevant items are between the 6th and the 20th result.") % {

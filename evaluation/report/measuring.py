@@ -1,7 +1,7 @@
 """Everything that a report needs to know, read from the database once and computed from the stored rankings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from evaluation.criteria import Figure, Line, performance_figure
 from evaluation.engine.queries import count_unaskable
 from evaluation.gates import Decision, decide
 from evaluation.intervals import Interval, interval
-from evaluation.metrics import METRICS, Judged, PerQuery, Ranked, per_query
+from evaluation.metrics import METRICS, Judged, PerQuery, Ranked, ceilings, per_query
 from evaluation.models import EvaluationRun, Report
 from evaluation.results import judged_of, ranked_of
 from evaluation.run_settings import RunSettings
@@ -72,6 +72,16 @@ class RunFigures:
     @cached_property
     def bounds(self) -> Mapping[str, Bounds]:
         return bounds(self.judged, self.ranked, BOUNDED_METRICS, self.minimum_relevance)
+
+    @cached_property
+    def ceilings(self) -> Mapping[str, float]:
+        """What a perfect search would have."""
+        return ceilings(self.judged, ("R@5", "R@20"), self.minimum_relevance)
+
+    @property
+    def gain_below(self) -> float:
+        """The share of the relevant items found from the 6th to the 20th result for which the first 5 have room."""
+        return min(self.per_query.mean("R@20"), self.ceilings["R@5"]) - self.per_query.mean("R@5")
 
     def at(self, names: Sequence[str], minimum_relevance: int) -> PerQuery:
         if minimum_relevance == self.minimum_relevance and set(names) <= set(METRICS):
@@ -173,7 +183,8 @@ class Measured:
         if line.kind == "metric":
             limits = bounds(candidate.judged, candidate.ranked, [line.measure], line.minimum_relevance)
             around = interval(line.measure, found.values[line.measure], candidate.settings.seed)
-            return Figure.of(around, limits.get(line.measure))
+            reached = ceilings(candidate.judged, [line.measure], line.minimum_relevance)[line.measure]
+            return replace(Figure.of(around, limits.get(line.measure)), ceiling=reached)
         if self.baseline is None:
             return None
         other = self.baseline.at([line.measure], line.minimum_relevance)

@@ -31,6 +31,21 @@ def mean(value: float, half: float, n: int = 100) -> Figure:
 # ---- one criterion
 
 
+def test_a_line_that_no_search_could_reach_says_nothing_of_this_one() -> None:
+    """R@5 where every query has 32 relevant items: 5/32 at best, beyond the no-go line of 0.7 too."""
+    verdict = judge(RECALL, replace(mean(0.15, 0.001), ceiling=5 / 32))
+    assert (verdict.state, verdict.no_go, verdict.more) == (INSUFFICIENT, False, None)
+    assert "0.156" in verdict.reason
+
+
+def test_a_no_go_line_within_reach_is_broken_though_the_line_is_not() -> None:
+    assert judge(RECALL, replace(mean(0.5, 0.01), ceiling=0.78)).no_go
+
+
+def test_a_ceiling_above_the_line_changes_nothing() -> None:
+    assert judge(RECALL, replace(mean(0.5, 0.01), ceiling=0.8)).state == FAIL
+
+
 def test_52_of_61_do_not_prove_80_percent() -> None:
     """The Wilson interval is 0.743 to 0.920."""
     assert judge(RECALL, proportion(52, 61)).state == INSUFFICIENT

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics import FORMULAS, METRICS, Judged, Ranked, formula, parse, per_query
+from evaluation.metrics import FORMULAS, METRICS, Judged, Ranked, ceilings, formula, parse, per_query
 
 #             rank 1         rank 2         rank 3         rank 4; "g" is never found, "x" nobody judged
 JUDGED = {"q": {"a": 1, "b": 0, "c": 3, "g": 2}}
@@ -175,3 +175,14 @@ def test_asking_for_fewer_metrics_changes_none_of_them(case: tuple[dict[str, int
     for name in METRICS:
         alone = per_query({"q": labels}, {"q": items}, [name]).values[name]
         assert alone.tolist() == together[name].tolist()
+
+
+def test_recall_of_a_perfect_search_ends_where_the_first_k_are_full() -> None:
+    judged = {"full": {f"i{number}": 1 for number in range(8)}, "one": {"a": 3, "b": 0}}
+    found = ceilings(judged, ["R@5", "R@10", "nDCG@10"])
+    assert found == pytest.approx({"R@5": (5 / 8 + 1) / 2, "R@10": 1, "nDCG@10": 1})
+
+
+def test_a_perfect_search_finds_the_most_relevant_first() -> None:
+    judged = {"q": {**{f"a{number}": 1 for number in range(9)}, "z": 3}}
+    assert ceilings(judged, ["R@1"], minimum_relevance=3) == {"R@1": 1}

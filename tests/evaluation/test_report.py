@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from django.utils import timezone
 from django.utils.translation import override
 
+from evaluation.gates import CONDITIONAL_GO
 from evaluation.models import Report
 from evaluation.report.content import content
 from evaluation.report.document import Block, Bullets, Case, Chart, Document, Table, Text, Tiles
 from evaluation.report.measuring import measure
 from tests.evaluation.factories import make_performance, make_run
 from tests.evaluation.report_scene import DENSE, Scene, make_report, make_scene
-from tests.groundtruth.factories import make_pair, make_query
+from tests.factories import make_item
+from tests.groundtruth.factories import make_pair, make_query, make_truth_set
 
 pytestmark = pytest.mark.django_db
 
@@ -208,3 +211,18 @@ def test_every_setting_is_in_the_appendix(scene: Scene) -> None:
     assert all(name in shown for name in scene.run().configuration if name != "fingerprints")
     assert "77" in shown
     assert scene.truth.fingerprint in shown
+
+
+def test_a_criterion_out_of_reach_of_the_truth_rules_no_run_out() -> None:
+    """Twelve of twelve relevant items come first, and R@5 is 5/12."""
+    truth = make_truth_set(fingerprint="a" * 64, frozen_at=timezone.now())
+    rankings = {}
+    for _number in range(20):
+        query = make_query(truth, make_item())
+        items = [make_item() for _place in range(12)]
+        for item in items:
+            make_pair(query, item, relevance=3)
+        rankings[query] = items
+    decision = measure(make_report(make_run(truth, rankings))).decision
+    assert decision.outcome == CONDITIONAL_GO
+    assert "Out of reach" in decision.conditions[0]
