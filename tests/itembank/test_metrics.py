@@ -26,8 +26,10 @@ from itembank import heartbeats
 from itembank.broker import broker, client_url
 from itembank.celery import app
 from itembank.monitoring import counts, registry
+from itembank.processes import running_worker
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 from tests.groundtruth.factories import make_judge_job, make_query, make_truth_set
+from tests.waiting import wait_until
 
 TOKEN = "metrics-token-of-this-test"
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -337,3 +339,19 @@ def test_what_a_worker_holds_is_told_by_worker() -> None:
     assert value(families, "itembank_worker_up", worker="gpu@two") == 0
     assert value(families, "itembank_role_state", role="gpu", state="busy") == 1
     assert value(families, "itembank_role_state", role="cpu", state="absent") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_gpu_worker_tells_the_model_that_it_has_loaded() -> None:
+    space = make_space(64)
+    fill(space, make_items(10), clustered(10, 64))
+    assert settings.EMBEDDED is not None
+    database = settings.EMBEDDED.database_url.rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
+    with running_worker("gpu", {"DATABASE_URL": database}):
+        search(SearchRequest(text="기울기", encoder=space.slug))
+        wait_until(lambda: scrape()["itembank_worker_model_loaded"].samples)
+        families = scrape()
+    (model,) = families["itembank_worker_model_loaded"].samples
+    assert (model.labels["role"], model.value) == ("gpu", 1)
+    assert value(families, "itembank_worker_resident_bytes", role="gpu") > 10_000_000
+    assert value(families, "itembank_search_seconds_count", stage="encode") == 1
