@@ -26,7 +26,7 @@ def measure_clients(encoder: Encoder, texts: Sequence[str], verdicts: Verdicts, 
 
 def measure_under_job(encoder: Encoder, texts: Sequence[str], verdicts: Verdicts, *, seconds: float) -> None:
     """The same while the worker embeds all items anew and writes their vectors into the indexed partition."""
-    with running_worker("gpu"):
+    with running_worker("gpu", {"LOG_LEVEL": "ERROR"}):
         job = start_job(encoder=encoder, scope=EmbeddingJob.Scope.ALL)
         _wait_for_vectors(job)
         before, began = _done(job), time.monotonic()
