@@ -64,6 +64,12 @@ def test_visitors_are_asked_to_sign_in(client: Client) -> None:
     assert client.get("/admin/")["Location"] == "/admin/login/?next=/admin/"
 
 
+def test_signing_in_without_a_destination_leads_to_the_home_page(client: Client) -> None:
+    make_staff("visitor")
+    response = client.post("/admin/login/", {"username": "visitor", "password": "correct horse"})
+    assert response["Location"] == "/admin/"
+
+
 def test_korean_is_the_default_language_even_before_sign_in(client: Client) -> None:
     html = client.get("/admin/login/").content.decode()
     assert '<html lang="ko"' in html
