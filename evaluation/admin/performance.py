@@ -107,7 +107,8 @@ def page(run: PerformanceRun) -> dict[str, Any]:
 def _rows(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The whole call, then its stages."""
     yield {"name": _("the whole call"), "whole": True, "cells": [_figure(told.get(name)) for name in SPREAD]}
-    for stage, spread in (told.get("stages") or {}).items():
+    stages = {name: spread for name, spread in (told.get("stages") or {}).items() if name != "total"}
+    for stage, spread in stages.items():
         yield {"name": stage, "whole": False, "cells": [_figure(spread.get(name)) for name in SPREAD]}
 
 

@@ -90,13 +90,14 @@ def test_a_performance_run_shows_latency_by_stage_and_memory(admin: Client) -> N
         configuration={"calls": 1000},
         figures={
             "calls": 1000, "calls_ok": 1000, "latency_mean_ms": 41.5, "p95_ms": 61.25, "memory_gb": 2.5,
-            "latency": {"text": {**spread, "stages": {"encode": spread}}}, "throughput": {"1": 24.0},
+            "latency": {"text": {**spread, "stages": {"encode": spread, "total": spread}}}, "throughput": {"1": 24.0},
         },
     )  # fmt: skip
     assert "kure-v1" in admin.get(SPEED).content.decode()
     html = admin.get(f"{SPEED}{run.pk}/change/").content.decode()
     for words in ("encode", "61.3", "1,000 / 1,000", "24.0"):
         assert words in html
+    assert "<td>total</td>" not in html  # the whole call has a row of its own
 
 
 def test_performance_runs_need_their_permission(client: Client) -> None:
