@@ -139,7 +139,19 @@ def _passes_many(filters: Filters) -> bool:
 def stored_vector(encoder: Encoder, item_id: int) -> Vector | None:
     """The item's vector (float32), or None where it has none."""
     statement = sql.SQL("SELECT embedding FROM {table} WHERE item_id = %(item)s").format(table=_table(encoder))
-    rows = _fetched(statement, {"item": item_id})
+    return _first_vector(_fetched(statement, {"item": item_id}))
+
+
+def known_query_vector(encoder: Encoder, digest: str) -> Vector | None:
+    """The vector (float32) of a query that was asked before, or None."""
+    statement = sql.SQL(
+        "SELECT embedding FROM embeddings_queryencoding "
+        "WHERE encoder_id = %(encoder)s AND digest = %(digest)s AND embedding IS NOT NULL"
+    ).format()
+    return _first_vector(_fetched(statement, {"encoder": encoder.pk, "digest": digest}))
+
+
+def _first_vector(rows: Sequence[tuple[Any, ...]]) -> Vector | None:
     return HalfVector.from_binary(rows[0][0]).to_numpy().astype(np.float32) if rows else None
 
 

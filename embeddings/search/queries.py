@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from embeddings.encoders.base import Modality
 from embeddings.encoders.registry import backend_class
 from embeddings.models import Encoder, QueryEncoding
-from embeddings.search.dense import Vector
+from embeddings.search.dense import Vector, known_query_vector
 from embeddings.search.types import SearchError
 from itembank.celery import app
 from itembank.uploads.drafts import ImageError
@@ -52,8 +52,12 @@ def query_content(encoder: Encoder, *, text: str, image: bytes | None) -> QueryC
 
 def query_vector(encoder: Encoder, content: QueryContent, *, encode: EncodeQuery) -> Vector:
     """The query's unit vector (float32), from an earlier search where there was one. Raises SearchError."""
+    digest = _digest(encoder, content)
+    known = known_query_vector(encoder, digest)
+    if known is not None:
+        return known
     row, _created = QueryEncoding.objects.get_or_create(
-        encoder=encoder, digest=_digest(encoder, content), defaults={"text": content.text, "image": content.image}
+        encoder=encoder, digest=digest, defaults={"text": content.text, "image": content.image}
     )
     if row.embedding is None:
         if row.error:  # what failed then may work now
