@@ -11,7 +11,12 @@ from itembank.bank import FilterOptions, value_choices
 from itembank.models import Item
 
 DEFAULT_K = 10
-METHOD_CHOICES = [("", _("By meaning (vectors)")), ("lexical", _("By words"))]
+METHOD_CHOICES = [
+    ("", _("By meaning (vectors)")),
+    ("lexical", _("By words")),
+    ("hybrid", _("By both (scores)")),
+    ("rrf", _("By both (ranks)")),
+]
 MAX_IMAGE_MIB = 10
 
 
@@ -39,6 +44,7 @@ class SearchForm(forms.Form):
         widget=forms.NumberInput(attrs={"class": "ib-input"}),
     )
     method = forms.ChoiceField(label=_("Method"), required=False, choices=METHOD_CHOICES)
+    apart = forms.BooleanField(label=_("Leave out the same text with other numbers"), required=False)
     encoder = forms.CharField(label=_("Encoder"), required=False)
     exact = forms.BooleanField(label=_("Compare with every vector (exact, slower)"), required=False)
 
@@ -70,6 +76,7 @@ class SearchForm(forms.Form):
             filters=Filters.parse(f"{name}={data[name]}" for name in FILTER_FIELDS if data[name]),
             k=data["k"] or DEFAULT_K,
             exact=data["exact"],
+            leave_out_near_duplicates=data["apart"],
         )
 
     def link(self) -> dict[str, str]:

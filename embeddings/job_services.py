@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from embeddings.models import Embedding, EmbeddingJob, Encoder, JobItem, QueryEncoding
+from embeddings.models import Embedding, EmbeddingJob, Encoder, JobItem, QueryEncoding, QueryReranking
 from embeddings.pipeline.leases import FREE, release_overdue_rows
 from embeddings.selectors import items_in_scope, parts_of, unfinished_rows
 from itembank.models import Item
@@ -150,6 +150,7 @@ def sweep() -> None:
     for job in EmbeddingJob.objects.filter(~Exists(unfinished), state=State.RUNNING):
         finish_job(job=job)
     QueryEncoding.objects.filter(created_at__lt=Now() - QUERY_LIFE).delete()
+    QueryReranking.objects.filter(created_at__lt=Now() - QUERY_LIFE).delete()
 
 
 def _waiting_items(job: EmbeddingJob) -> QuerySet[Item]:

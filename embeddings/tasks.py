@@ -31,6 +31,12 @@ def encode_query(query_id: str) -> None:
     worker.encode_query(query_id)
 
 
+@shared_task(name="embeddings.rerank_query", acks_late=False)
+def rerank_query(query_id: str) -> None:
+    """Write the new order of the query's hits, or why there is none, to its row."""
+    worker.rerank_query(query_id)
+
+
 @shared_task(name="embeddings.sweep")
 def sweep() -> None:
     """Mend what lost messages and dead workers left, and ring for whatever waits."""

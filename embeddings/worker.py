@@ -8,18 +8,23 @@ from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 from django.db import InterfaceError, OperationalError, connection
+from django.utils import translation
 from PIL import Image
 
 from embeddings import job_services
 from embeddings.encoders.base import EncoderInput, Role
 from embeddings.encoders.errors import EncoderError, ItemError
 from embeddings.gpu import SLOT, SlotTakenError
-from embeddings.models import EmbeddingJob, QueryEncoding
+from embeddings.models import EmbeddingJob, QueryEncoding, QueryReranking
 from embeddings.pipeline.concatenation import CONCATENATION, ConcatenationRun, PartsBehindError
 from embeddings.pipeline.inputs import describe
 from embeddings.pipeline.leases import free_rows_of, release_rows_of
 from embeddings.pipeline.run import JobRun, JobStuckError, Run
 from embeddings.precision_services import settle_precision
+from embeddings.reranker_services import settle_reranker
+from embeddings.search.answers import Hit
+from embeddings.search.rerank import rerank
+from embeddings.search.types import SearchError
 from embeddings.selectors import ready_jobs
 
 logger = logging.getLogger(__name__)
@@ -121,10 +126,42 @@ def encode_query(query_id: str) -> None:
 
 def _query_vector(query: QueryEncoding) -> list[float]:
     model = SLOT.model(settle_precision(query.encoder))
-    images = (Image.open(io.BytesIO(query.image)).convert("RGB"),) if query.image else ()
-    features = model.backend.preprocess([EncoderInput(query.text, images)], Role.QUERY)
+    features = model.backend.preprocess([_input(query)], Role.QUERY)
     vector: list[float] = SLOT.forward(model, features, urgent=True)[0].tolist()
     return vector
+
+
+def _input(query: QueryEncoding | QueryReranking) -> EncoderInput:
+    images = (Image.open(io.BytesIO(query.image)).convert("RGB"),) if query.image else ()
+    return EncoderInput(query.text, images)
+
+
+def rerank_query(query_id: str) -> None:
+    """Give the row the new order of its hits, or the reason why there is none; nothing where it is answered or gone."""
+    query = QueryReranking.objects.select_related("reranker").filter(pk=query_id, answer__isnull=True).first()
+    if query is None:
+        return
+    try:
+        with translation.override(query.language or None):
+            answer: dict[str, Any] = {"answer": _new_order(query)}
+    except (EncoderError, SearchError, MemoryError) as error:
+        answer = {"error": str(error) or describe(error)}
+    except Exception as error:  # a person waits for an answer, whatever the backend raises
+        logger.exception("The hits of query %s could not be reranked", query_id)
+        answer = {"error": describe(error)}
+    QueryReranking.objects.filter(pk=query_id).update(**answer)
+
+
+def _new_order(query: QueryReranking) -> list[tuple[int, float | None, bool, str]]:
+    hits = [Hit(rank, item_id, code, 0.0, {}) for rank, (item_id, code) in enumerate(query.hits, start=1)]
+    found = rerank(
+        query.item_id or _input(query),
+        hits,
+        reranker=settle_reranker(query.reranker).spec(),
+        top_n=query.top_n,
+        threshold=query.threshold,
+    )
+    return [(each.hit.item_id, each.score, each.image_used, each.problem) for each in found]
 
 
 # ---- the process

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -10,6 +11,10 @@ from typing import Any
 from itembank.formulas import Formula, split_formulas
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+_NUMERAL = re.compile(r"(?<![\w)\]}])[-−](?=\d)|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?")
+_FRACTION = re.compile(r"\\[dt]?frac\{0\}\{0\}")
+_LAYOUT = re.compile(r"\\(?:left|right|displaystyle|textstyle|q?quad)(?![A-Za-z])|\\[,;:! ]|[$\s①-⑳]")
 
 
 class Category(StrEnum):
@@ -41,6 +46,26 @@ def category(*, text: str, choices: Iterable[str], has_image: bool) -> Category:
 def embedding_text(*, text: str, choices: Iterable[str]) -> str:
     """The text that an encoder sees: the question, then its choices, one a line."""
     return "\n".join([text, *choices])
+
+
+def masked_text(*, text: str, choices: Iterable[str]) -> str:
+    """What two items share that differ in their numbers alone: every number, with its sign and as a fraction too, is 0;
+    blanks, the layout of formulas and the order of choices do not count.
+    """
+    different = sorted({_masked(each) for each in choices})
+    return "\n".join([_masked(text), *filter(None, different)])
+
+
+def masked_hash(*, text: str, choices: Iterable[str]) -> str:
+    """SHA-256 (64 hex digits) over the masked text."""
+    return hashlib.sha256(masked_text(text=text, choices=choices).encode()).hexdigest()
+
+
+def _masked(text: str) -> str:
+    text = _LAYOUT.sub(" ", unicodedata.normalize("NFC", text))  # a blank before a minus makes it a sign
+    text = _NUMERAL.sub(lambda number: "" if number[0] in "-−" else "0", text)
+    text = "".join(unicodedata.normalize("NFKC", text).split())
+    return _FRACTION.sub("0", text)
 
 
 def content_hash(*, text: str, choices: Iterable[str], image_hashes: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ _BODY_OF = {
 }
 _PROSE = re.compile("[a-z]{3}|[가-힣]")
 _OPERATOR = re.compile("[=+<>^_-]")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_DELIMITED = re.compile(r"\$\$?|\\[\[\]()]")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&"))
 
 
@@ -47,6 +49,21 @@ def split_formulas(source: str) -> Iterator[str | Formula]:
         else:
             yield "$" if delimiter == r"\$" else delimiter
     yield source[position:]
+
+
+def as_formula(latex: str) -> str | None:
+    """`$latex$`, whatever its delimiters were; None where that would not be one formula."""
+    parts = [part for part in split_formulas(latex.strip()) if part]
+    first = parts[0] if len(parts) == 1 else ""
+    source = f"${(first.latex if isinstance(first, Formula) else latex).strip()}$"
+    found = [part for part in split_formulas(source) if part]
+    return source if len(found) == 1 and isinstance(found[0], Formula) else None
+
+
+def is_bare_latex(text: str) -> bool:
+    """Whether the text is a formula that someone wrote without delimiters: commands, and no prose or `$`."""
+    commands = _COMMAND.search(text)
+    return bool(commands) and not _DELIMITED.search(text) and not _PROSE.search(_COMMAND.sub("", text))
 
 
 def _is_formula(delimiter: str, body: str, following: str) -> bool:

@@ -94,7 +94,7 @@ def _answer(form: SearchForm) -> dict[str, Any]:
     return {
         "response": response,
         "cards": list(_cards(response)),
-        "route": ROUTES.get(response.route, response.route),
+        "route": ", ".join(str(ROUTES.get(part, part)) for part in response.route.split("+")),
         "stages": [(STAGES.get(name, name), milliseconds) for name, milliseconds in response.timings_ms.items()],
     }
 

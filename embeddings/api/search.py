@@ -3,14 +3,15 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 from django.utils.translation import gettext as _
 from ninja import Path, Query, Router, Schema
 from pydantic import ConfigDict, Field
 
-from embeddings.search import Filters, Hit, SearchError, SearchRequest, SearchResponse, search
-from embeddings.search.types import MAX_K, MAX_TEXT_CHARACTERS
+from embeddings.search import Filters, Hit, Rerank, SearchError, SearchRequest, SearchResponse, search
+from embeddings.search.types import DEFAULT_TOP_N, MAX_ENCODERS, MAX_K, MAX_TEXT_CHARACTERS
 from itembank.api.access import ApiRequest, Guard, demand
 from itembank.api.items import EXAMPLE, ItemFilters, ItemOut, shown_items, with_images
 from itembank.api.problems import Problem
@@ -23,7 +24,7 @@ router = Router(tags=["search"])
 MAX_IMAGE_BYTES = 7_000_000
 """Of the picture; in base64, within Django's bound of a request body (10 MiB)."""
 
-Method = Literal["dense", "lexical"]  # as METHODS of embeddings/search/types.py
+Method = Literal["dense", "lexical", "hybrid", "rrf", "ensemble"]  # as METHODS of embeddings/search/types.py
 
 STATUSES = {
     "unknown-item": 404,
@@ -41,11 +42,38 @@ class FiltersIn(ItemFilters):
 
 
 class SearchOptions(Schema):
-    method: Method = Field("dense", description="`dense`: by vectors; `lexical`: by the words of the text or the item.")
+    method: Method = Field(
+        "dense",
+        description="`dense`: by vectors; `lexical`: by the words of the text or the item; `hybrid`: both, by "
+        "normalised scores; `rrf`: both, by ranks; `ensemble`: by several encoders.",
+    )
     encoder: Line | None = Field(None, description="Its slug; the active one where none is named.")
+    encoders: list[Line] = Field([], max_length=MAX_ENCODERS, description="Of an ensemble: two or more slugs.")
+    weights: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        [], max_length=MAX_ENCODERS, description="Of an ensemble: one for each encoder; equal where there are none."
+    )
+    alpha: float = Field(0.5, ge=0, le=1, description="Of a hybrid: the share of the vectors; the rest is the words'.")
     k: int = Field(10, ge=1, le=MAX_K, description="Hits, at most.")
     exact: bool = Field(False, description="Compare with every vector instead of asking the index: slower, and sure.")
+    weak_below: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Hits with a lower score are marked weak; the method's own where not given.",
+    )
+    leave_out_near_duplicates: bool = Field(
+        False, description="Leave out items whose text differs from the query's in numbers alone."
+    )
     with_items: bool = Field(False, description="Give each hit its item. Needs the scope `items:read` too.")
+
+
+class RerankIn(Schema):
+    """The best hits once more, each read together with the query by a model that sees both. Takes seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reranker: Line = Field(description="Its slug.")
+    top_n: int = Field(DEFAULT_TOP_N, ge=1, le=MAX_K, description="Hits that it reads.")
+    threshold: float = Field(0, ge=0, le=1, description="Hits that it scores below keep their order after the others.")
 
 
 class SearchIn(SearchOptions):
@@ -66,6 +94,9 @@ class SearchIn(SearchOptions):
     )
 
     text: str = Field("", max_length=MAX_TEXT_CHARACTERS)
+    formula: str = Field(
+        "", max_length=MAX_TEXT_CHARACTERS, description="LaTeX, with or without delimiters; alone or beside a text."
+    )
     image: str | None = Field(
         None,
         max_length=MAX_IMAGE_BYTES * 4 // 3 + 4,
@@ -74,20 +105,45 @@ class SearchIn(SearchOptions):
     )
     item: Code | None = Field(None, description="The code of an item: what is similar to it?")
     filters: FiltersIn = FiltersIn.model_validate({})
+    rerank: RerankIn | None = Field(None, description="Off where not given.")
 
 
 class SimilarQuery(SearchOptions, ItemFilters):
     pass
 
 
+class SignalOut(Schema):
+    score: float | None = Field(
+        description="Its own: a cosine (1 is the same), or BM25 without an upper end. None: not in its list."
+    )
+    normalised: float = Field(description="As it is fused; of one signal alone, the score.")
+    share: float = Field(description="What it gave to the hit's score; shares add up to it.")
+    rank: int | None = Field(description="In its own list.")
+    image_used: bool = Field(description="Whether an image of the item is in the vector compared.")
+
+
+class RerankOut(Schema):
+    score: float | None = Field(description="0 to 1; None where it did not judge the hit.")
+    rank: int = Field(description="That before.")
+    image_used: bool = Field(description="Whether an image of the item was read.")
+    problem: str = Field(description="Why it could not judge the hit, for people.")
+
+
 class HitOut(Schema):
     rank: int
     code: str
     score: float = Field(description="By vectors, 1 is the same; by words, there is no upper end.")
-    signals: dict[str, float] = Field(description="The score of each method.")
+    signals: dict[str, SignalOut] = Field(
+        description="What `dense`, `lexical`, or each encoder of an ensemble says of it."
+    )
     matched_terms: dict[str, float] = Field(
         description="Words that it was found by, each with its share of that score."
     )
+    weak: bool = Field(description="Whether it scores below the cut-off.")
+    group: int | None = Field(
+        description="Hits of one group differ in numbers alone; 0 is the query item's own, None a hit alone."
+    )
+    reranked: RerankOut | None = Field(description="What the reranker says of it, where one was asked.")
     item: ItemOut | None = Field(None, description="Where `with_items` asked for it.")
 
 
@@ -101,8 +157,19 @@ class SearchOut(Schema):
                             "rank": 1,
                             "code": "M2-0418",
                             "score": 0.93,
-                            "signals": {"dense": 0.93},
+                            "signals": {
+                                "dense": {
+                                    "score": 0.93,
+                                    "normalised": 0.93,
+                                    "share": 0.93,
+                                    "rank": 1,
+                                    "image_used": True,
+                                }
+                            },
                             "matched_terms": {},
+                            "weak": False,
+                            "group": 0,
+                            "reranked": None,
                             "item": EXAMPLE,
                         },
                     ],
@@ -133,7 +200,13 @@ class SearchOut(Schema):
 )
 def search_items(request: ApiRequest, body: SearchIn) -> dict[str, Any]:
     """The items nearest to a text, an image, both, or an item. A text or image waits for the gpu worker."""
-    fields = {"text": body.text, "image": _image(body.image), "item_code": body.item}
+    fields = {
+        "text": body.text,
+        "formula": body.formula,
+        "image": _image(body.image),
+        "item_code": body.item,
+        "rerank": Rerank(**body.rerank.dict()) if body.rerank else None,
+    }
     return _answer(request, body, body.filters, fields)
 
 
@@ -155,13 +228,13 @@ def _answer(
     if options.with_items:
         demand(request.auth, Scope.ITEMS_READ)
     try:
+        same = ("method", "encoder", "alpha", "k", "exact", "weak_below", "leave_out_near_duplicates")
         asked = SearchRequest(
             **query,
-            method=options.method,
-            encoder=options.encoder,
+            **{name: getattr(options, name) for name in same},
+            encoders=tuple(options.encoders),
+            weights=tuple(options.weights),
             filters=Filters(**filters.values()),
-            k=options.k,
-            exact=options.exact,
         )
         return _shown(search(asked), with_items=options.with_items)
     except SearchError as error:
@@ -172,11 +245,8 @@ def _answer(
 
 def _shown(response: SearchResponse, *, with_items: bool) -> dict[str, Any]:
     items = _items(response.hits) if with_items else {}
-    same = ("rank", "code", "score", "signals")
     hits = [
-        {name: getattr(hit, name) for name in same}
-        | {"matched_terms": dict(hit.matched_terms), "item": items.get(hit.code)}
-        for hit in response.hits
+        asdict(hit) | {"matched_terms": dict(hit.matched_terms), "item": items.get(hit.code)} for hit in response.hits
     ]
     names = ("encoder", "method", "route", "timings_ms", "notes")
     return {"hits": hits} | {name: getattr(response, name) for name in names}

@@ -3,7 +3,7 @@
 from embeddings.models.encoders import ENCODER_SLUG, Encoder, EncoderPart
 from embeddings.models.jobs import EmbeddingJob, JobItem
 from embeddings.models.lexical import ItemTerms, LexicalGeneration, LexicalPart
-from embeddings.models.rerankers import Reranker
+from embeddings.models.rerankers import QueryReranking, Reranker
 from embeddings.models.vectors import Embedding, QueryEncoding
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "LexicalGeneration",
     "LexicalPart",
     "QueryEncoding",
+    "QueryReranking",
     "Reranker",
 ]

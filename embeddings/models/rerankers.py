@@ -1,5 +1,7 @@
 """Scorers of pairs."""
 
+import uuid
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -47,3 +49,30 @@ class Reranker(models.Model):
     def spec(self) -> RerankerSpec:
         plain = {name: getattr(self, name) for name in self.SPEC_FIELDS}
         return RerankerSpec(**plain | {"options": tuple(sorted(self.options.items()))})
+
+
+class QueryReranking(models.Model):
+    """The hits of a search that a person waits for: written by the web process, answered by the worker, then deleted.
+
+    `hits` are [item id, code] in their order; `answer` is [item id, score or null, image used, problem] in the new one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    reranker = models.ForeignKey(Reranker, models.CASCADE, related_name="queries")
+    text = models.TextField(blank=True)
+    image = models.BinaryField(null=True)
+    item_id = models.BigIntegerField(null=True)
+    hits = models.JSONField()
+    top_n = models.PositiveSmallIntegerField()
+    threshold = models.FloatField()
+    language = models.CharField(max_length=16, blank=True)
+    answer = models.JSONField(null=True)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["created_at"], name="queryreranking_created")]
+
+    def __str__(self) -> str:
+        return str(self.id)

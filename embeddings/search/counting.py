@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec
 
-from embeddings.search.types import SearchError, SearchResponse
+from embeddings.search.answers import SearchResponse
+from embeddings.search.types import SearchError
 from itembank.monitoring import counts
 
 SEARCH_SECONDS, SEARCH_ERRORS = "itembank_search_seconds", "itembank_search_errors"

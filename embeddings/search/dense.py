@@ -48,12 +48,13 @@ class Route(StrEnum):
 
 
 class Neighbour(NamedTuple):
-    """`score` is the cosine; `stale` says that the item was edited after it was embedded."""
+    """`score` is the cosine; `stale` says that the item was edited after it was embedded; `has_image` is the item's."""
 
     item_id: int
     code: str
     score: float
     stale: bool
+    has_image: bool
 
 
 class Span(NamedTuple):
@@ -105,7 +106,7 @@ def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tu
     if route is Route.INDEX_FILTERED and len(rows) < query.k:
         route = _wide_route(encoder)
         rows = _rows(encoder, query, route)
-    return [Neighbour(item_id, code, 1 - distance, stale) for item_id, code, distance, stale in rows], route
+    return [Neighbour(item_id, code, 1 - distance, *rest) for item_id, code, distance, *rest in rows], route
 
 
 def _rows(encoder: Encoder, query: NearestQuery, route: Route) -> Sequence[tuple[Any, ...]]:
@@ -200,7 +201,7 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
     }[route]
     statement = (
         f"WITH nearest AS MATERIALIZED ({nearest_rows}) "  # noqa: S608 - names and literals below are quoted by psycopg
-        "SELECT item_id, item.code, distance, nearest.content_hash <> item.content_hash "
+        "SELECT item_id, item.code, distance, nearest.content_hash <> item.content_hash, item.category = 'image' "
         "FROM nearest JOIN itembank_item AS item ON item.id = item_id "
         "WHERE distance < 'NaN' "  # the cosine with a zero vector, and greater than all others
         'ORDER BY distance, item.code COLLATE "C" LIMIT %(k)s'

@@ -9,9 +9,12 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
@@ -71,18 +74,21 @@ def query_vector(encoder: Encoder, content: QueryContent, *, encode: EncodeQuery
 
 def encode_on_worker(row: QueryEncoding) -> None:
     """Ring the GPU worker and wait until the row has its answer; QUERY_TIMEOUT_SECONDS at most."""
+    ask_worker("embeddings.encode_query", row.pk, QueryEncoding.objects.exclude(embedding=None, error=""))
+
+
+def ask_worker(task: str, pk: UUID, answered: QuerySet[Any]) -> None:
+    """Send the GPU worker the task with the row's key, and wait until `answered` holds the row. Raises SearchError."""
     seconds = settings.QUERY_TIMEOUT_SECONDS
     try:
         # A client that awaits results does not survive a restart of the broker; this one asks the row.
-        app.send_task(
-            "embeddings.encode_query", args=[str(row.pk)], queue="gpu.query", expires=seconds, ignore_result=True
-        )
+        app.send_task(task, args=[str(pk)], queue="gpu.query", expires=seconds, ignore_result=True)
     except OperationalError as error:
         raise SearchError(
             "broker-silent", _("The message broker does not answer. Start it (manage.py up starts all).")
         ) from error
     deadline, pause = time.monotonic() + seconds, FIRST_POLL_SECONDS
-    while not _answered(row):
+    while not answered.filter(pk=pk).exists():
         if time.monotonic() > deadline:
             raise SearchError(
                 "worker-silent",
@@ -94,10 +100,6 @@ def encode_on_worker(row: QueryEncoding) -> None:
             )
         time.sleep(pause)
         pause = min(pause * 1.5, LAST_POLL_SECONDS)
-
-
-def _answered(row: QueryEncoding) -> bool:
-    return QueryEncoding.objects.filter(pk=row.pk).exclude(embedding=None, error="").exists()
 
 
 def _digest(encoder: Encoder, content: QueryContent) -> str:

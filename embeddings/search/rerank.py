@@ -18,11 +18,11 @@ from embeddings.encoders.packing import pack
 from embeddings.gpu import SLOT, GpuSlot, Model
 from embeddings.pipeline.inputs import Content, describe, opened, read_contents
 from embeddings.rerankers.base import RerankerBackend, RerankerSpec
+from embeddings.search.answers import Hit
 from embeddings.search.queries import sanitised
-from embeddings.search.types import MAX_K, Hit, SearchError, SearchRequest
+from embeddings.search.types import DEFAULT_TOP_N, MAX_K, SearchError, SearchRequest, check_reranking
 from itembank.models import Item
 
-DEFAULT_TOP_N = 50
 PREPARERS = 4
 
 
@@ -79,7 +79,8 @@ def rerank(
     with one hit is reported on that hit. Raises SearchError (the query cannot be read, a number is out of range),
     EncoderError (the model cannot run).
     """
-    _check(top_n, top_k, threshold)
+    check_reranking(top_n, threshold)
+    check_reranking(top_k, threshold)
     if not hits:
         return ()
     asked = _query_input(query)
@@ -206,17 +207,3 @@ def _ordered(judged: Sequence[tuple[Hit, _Outcome]], threshold: float) -> list[t
         return (0, -outcome.score, hit.code) if outcome.score >= threshold else (1, 0, "")
 
     return sorted(judged, key=place)  # stable: what is below the threshold keeps its dense order
-
-
-def _check(top_n: int, top_k: int, threshold: float) -> None:
-    for number in (top_n, top_k):
-        if not 1 <= number <= MAX_K:
-            raise SearchError(
-                "k-out-of-range",
-                _("%(number)s hits cannot be reranked. Choose 1 to %(most)s.") % {"number": number, "most": MAX_K},
-            )
-    if not 0 <= threshold <= 1:
-        raise SearchError(
-            "threshold-out-of-range",
-            _("A reranker scores from 0 to 1; %(threshold)s is no threshold for it.") % {"threshold": threshold},
-        )

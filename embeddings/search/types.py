@@ -1,16 +1,28 @@
 """What a search takes and gives. Requests check themselves: one that exists can be run."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from django.utils.translation import gettext as _
 
+from itembank.formulas import as_formula, is_bare_latex
 from itembank.models import Item
 
 MIN_DIFFICULTY, MAX_DIFFICULTY = 1, 5
 MAX_K = 100
 MAX_TEXT_CHARACTERS = 20_000
-METHODS = ("dense", "lexical")
+METHODS = ("dense", "lexical", "hybrid", "rrf", "ensemble")
+MAX_ENCODERS = 8
+DEFAULT_TOP_N = 50
+WEAK_BELOW: Mapping[str, float] = {
+    "dense": 0.5,  # a cosine
+    "lexical": 3.0,  # of BM25: less than one rare word
+    "hybrid": 0.25,  # of the best that all signals together can give
+    "ensemble": 0.25,
+    "rrf": 0.0125,  # the twentieth of one ranking alone, or the hundredth of two
+}
+"""Hits with a lower score are marked weak, where the request says nothing else."""
 
 
 class SearchError(Exception):
@@ -68,40 +80,91 @@ class Filters:
 FILTER_FIELDS = tuple(each.name for each in fields(Filters))
 
 
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """The best `top_n` hits are read once more by the reranker of that slug; those that it scores below `threshold`
+    (0 to 1) keep their order after the others. Raises SearchError where a number is out of range.
+    """
+
+    reranker: str
+    top_n: int = DEFAULT_TOP_N
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_reranking(self.top_n, self.threshold)
+        _check_storable(self.reranker)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """One search, by text, image (bytes of a file as uploaded), both, or an item that is in the bank.
+    """One search, by text, a formula (LaTeX, with or without delimiters), an image (bytes of a file as uploaded), these
+    together, or an item that is in the bank.
 
-    `method` is "dense" (by vectors) or "lexical" (by words: the text's, or the item's). `encoder` is a slug, None the
-    active one. `exact` compares with every vector instead of using an index.
-    Raises SearchError when the parts do not make a query or `k` is out of range.
+    `method` is "dense" (by vectors), "lexical" (by words: the text's, or the item's), "hybrid" (both, normalised;
+    `alpha` is the share of the vectors), "rrf" (both, by their ranks), or "ensemble" (several `encoders`, normalised,
+    with `weights`, equal where none are given). `encoder` is a slug, None the active one. `exact` compares with every
+    vector instead of using an index. Hits that score lower than `weak_below` are marked; None is the method's own
+    (WEAK_BELOW). Raises SearchError when the parts do not make a query or a number is out of range.
     """
 
     text: str = ""
+    formula: str = ""
     image: bytes | None = None
     item_code: str | None = None
     method: str = "dense"
     encoder: str | None = None
+    encoders: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    alpha: float = 0.5
     filters: Filters = field(default_factory=Filters)
     k: int = 10
     exact: bool = False
+    weak_below: float | None = None
+    leave_out_near_duplicates: bool = False
+    rerank: Rerank | None = None
 
     def __post_init__(self) -> None:
         self._check_query()
+        self._check_method()
+        if not 1 <= self.k <= MAX_K:
+            raise SearchError(
+                "k-out-of-range",
+                _("%(k)s results cannot be shown. Ask for 1 to %(most)s.") % {"k": self.k, "most": MAX_K},
+            )
+        if self.weak_below is not None and not math.isfinite(self.weak_below):
+            raise SearchError("bad-number", _("%(value)s is no score. Use a number.") % {"value": self.weak_below})
+
+    def settled(self) -> "SearchRequest":
+        """The same request with its formula in its text, as signals read it."""
+        if self.item_code:
+            return self
+        text = self.text.replace("\x00", " ").strip()
+        if is_bare_latex(text):
+            text = as_formula(text) or text
+        formula = as_formula(self.formula) or ""
+        return replace(self, text="\n".join(filter(None, (text, formula))), formula="")
+
+    def _check_method(self) -> None:
         if self.method not in METHODS:
             raise SearchError(
                 "unknown-method",
                 _("There is no search method “%(method)s”. Use one of %(known)s.")
                 % {"method": self.method, "known": ", ".join(METHODS)},
             )
-        if not 1 <= self.k <= MAX_K:
-            raise SearchError(
-                "k-out-of-range",
-                _("%(k)s results cannot be shown. Ask for 1 to %(most)s.") % {"k": self.k, "most": MAX_K},
-            )
+        for slug in (self.encoder or "", *self.encoders):
+            _check_storable(slug)
+        if not 0 <= self.alpha <= 1:
+            raise SearchError("bad-alpha", _("The share of the vectors (alpha) is a number from 0 to 1."))
+        if (self.method == "ensemble") != bool(self.encoders) or len(set(self.encoders)) != len(self.encoders):
+            raise _bad_ensemble()
+        if self.encoders and (self.encoder or not 2 <= len(self.encoders) <= MAX_ENCODERS):
+            raise _bad_ensemble()
+        weighed = [weight for weight in self.weights if math.isfinite(weight) and weight > 0]
+        if self.weights and not len(weighed) == len(self.weights) == len(self.encoders):
+            raise SearchError("bad-weights", _("Give each encoder of an ensemble one weight above 0."))
 
     def _check_query(self) -> None:
-        has_content = bool(self.text.replace("\x00", " ").strip()) or bool(self.image)
+        has_content = bool(self.text.replace("\x00", " ").strip() or self.formula.strip()) or bool(self.image)
         if self.item_code and has_content:
             raise SearchError(
                 "two-queries", _("Search by an item or by text and image, not by both. Leave one of them out.")
@@ -110,45 +173,33 @@ class SearchRequest:
             raise SearchError(
                 "empty-query", _("There is nothing to search for. Enter text, add an image or name an item.")
             )
-        if len(self.text) > MAX_TEXT_CHARACTERS:
+        length = len(self.text) + len(self.formula)
+        if length > MAX_TEXT_CHARACTERS:
             raise SearchError(
                 "query-too-long",
                 _("The text has %(length)s characters. Shorten it to %(most)s.")
-                % {"length": len(self.text), "most": MAX_TEXT_CHARACTERS},
+                % {"length": length, "most": MAX_TEXT_CHARACTERS},
             )
-        _check_storable(self.text.replace("\x00", " "))
-        _check_storable(self.item_code or "")
+        for text in (self.text.replace("\x00", " "), self.formula, self.item_code or ""):
+            _check_storable(text)
+        if self.formula.strip() and as_formula(self.formula) is None:
+            raise SearchError(
+                "broken-formula", _("The formula is not one piece of LaTeX. Leave out text and further “$” signs.")
+            )
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One item found. `signals` holds the score of each method: the cosine (1 is the same direction), or that of BM25,
-    which has no upper end. `matched_terms` are the words that it was found by, each with its part of that score.
-    """
-
-    rank: int
-    item_id: int
-    code: str
-    score: float
-    signals: Mapping[str, float]
-    matched_terms: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResponse:
-    """Hits by (score descending, code ascending).
-
-    `route` says how they were found: "index", "index-filtered", "exact", "exact-filtered", "bits", "bits-filtered" or
-    "words". `encoder` is empty where none was asked. `timings_ms` holds the stages "encode", "search" and their
-    "total". `notes` are translated warnings about this answer.
-    """
-
-    hits: tuple[Hit, ...]
-    encoder: str
-    method: str
-    route: str
-    timings_ms: Mapping[str, float]
-    notes: tuple[str, ...] = ()
+def check_reranking(top_n: int, threshold: float) -> None:
+    """Raises SearchError."""
+    if not 1 <= top_n <= MAX_K:
+        raise SearchError(
+            "k-out-of-range",
+            _("%(number)s hits cannot be reranked. Choose 1 to %(most)s.") % {"number": top_n, "most": MAX_K},
+        )
+    if not 0 <= threshold <= 1:
+        raise SearchError(
+            "threshold-out-of-range",
+            _("A reranker scores from 0 to 1; %(threshold)s is no threshold for it.") % {"threshold": threshold},
+        )
 
 
 def _check_storable(text: str) -> None:
@@ -183,4 +234,11 @@ def _bad_difficulty(value: str) -> SearchError:
         "bad-difficulty",
         _("“%(value)s” is not a difficulty. Use a whole number from %(least)s to %(most)s.")
         % {"value": value, "least": MIN_DIFFICULTY, "most": MAX_DIFFICULTY},
+    )
+
+
+def _bad_ensemble() -> SearchError:
+    return SearchError(
+        "bad-ensemble",
+        _("An ensemble takes 2 to %(most)s different encoders, and other methods one.") % {"most": MAX_ENCODERS},
     )

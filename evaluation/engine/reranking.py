@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from embeddings.models import Reranker
+from embeddings.search.answers import Hit
 from embeddings.search.exact import NOTHING
 from embeddings.search.fusion import Ranking
 from embeddings.search.rerank import rerank
-from embeddings.search.types import Hit, SearchError
+from embeddings.search.types import SearchError
 from evaluation.engine.corpus import Corpus
 from evaluation.run_settings import RunSettings
 from itembank.models import Item

@@ -9,14 +9,12 @@ from django.utils.translation import gettext as _
 from embeddings.models import Encoder
 from embeddings.search.dense import spans_of
 from embeddings.search.exact import ExactSearch
-from embeddings.search.fusion import Ranking, reciprocal_rank, weighted
+from embeddings.search.fusion import FUSED_DEPTH, Ranking, fuse
 from embeddings.search.lexical import Bm25
 from embeddings.stored_terms import item_terms
 from evaluation.engine.corpus import Corpus
 from evaluation.engine.vectors import corpus_vectors, query_vectors, sides
 from evaluation.run_settings import EvaluationError, RunSettings
-
-FUSED_DEPTH = 200  # of each signal before fusion, where the run keeps fewer
 
 
 class Signal(ABC):
@@ -75,10 +73,6 @@ class Method:
         return [self._fused(rankings, depth) for rankings in zip(*asked, strict=True)]
 
     def _fused(self, rankings: Sequence[Ranking], depth: int) -> Ranking:
-        fused = reciprocal_rank(rankings) if self._settings.method == "rrf" else weighted(rankings, self._weights())
+        settings = self._settings
+        fused = fuse(rankings, method=settings.method, alpha=settings.alpha, weights=settings.weights)
         return Ranking(fused.places[:depth], fused.scores[:depth])
-
-    def _weights(self) -> Sequence[float]:
-        if self._settings.method == "hybrid":
-            return (self._settings.alpha, 1 - self._settings.alpha)
-        return self._settings.weights or (1.0,) * len(self._signals)

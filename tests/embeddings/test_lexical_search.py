@@ -259,7 +259,7 @@ def test_a_text_is_searched_by_its_words() -> None:
     analyser.load()
     response = search(SearchRequest(text="함수 넓이는?", method="lexical"))
     assert [hit.code for hit in response.hits] == ["a"]
-    assert response.hits[0].signals == {"lexical": response.hits[0].score}
+    assert response.hits[0].signals["lexical"].score == response.hits[0].score
     assert dict(response.hits[0].matched_terms).keys() == {"함수", "넓이"}
     assert (response.method, response.route, response.encoder, response.notes) == ("lexical", "words", "", ())
     assert set(response.timings_ms) == {"encode", "search", "total"}

@@ -45,9 +45,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
 
 def hits_of(*items: Item) -> list[Hit]:
     """The items as hits, the first the nearest."""
-    return [
-        Hit(rank, item.pk, item.code, 1 - rank / 100, {"dense": 1 - rank / 100}) for rank, item in enumerate(items, 1)
-    ]
+    return [Hit(rank, item.pk, item.code, 1 - rank / 100, {}) for rank, item in enumerate(items, 1)]
 
 
 def hits_scoring(*texts: str) -> list[Hit]:

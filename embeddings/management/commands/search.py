@@ -5,7 +5,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,10 +21,10 @@ from embeddings.gpu import SLOT, SlotTakenError
 from embeddings.models import QueryEncoding, Reranker
 from embeddings.reranker_services import get_or_create_reranker, settle_reranker
 from embeddings.rerankers.presets import RERANKER_PRESETS
-from embeddings.search import Filters, SearchError, SearchRequest, SearchResponse, search
+from embeddings.search import Filters, Hit, SearchError, SearchRequest, SearchResponse, search
 from embeddings.search.queries import encode_on_worker
-from embeddings.search.rerank import DEFAULT_TOP_N, RerankedHit, requested_input, rerank
-from embeddings.search.types import FILTER_FIELDS, MAX_K, METHODS
+from embeddings.search.rerank import RerankedHit, requested_input, rerank
+from embeddings.search.types import DEFAULT_TOP_N, FILTER_FIELDS, MAX_K, METHODS
 from itembank import terms
 from itembank.models import Item
 
@@ -39,8 +39,35 @@ class Command(BaseCommand):
         parser.add_argument("text", nargs="?", default="")
         parser.add_argument("--image", metavar="FILE", help="PNG, JPEG, WebP or GIF")
         parser.add_argument("--item", metavar="CODE", help="search for items like this one")
-        parser.add_argument("--method", choices=METHODS, default="dense", help="by vectors (default) or by words")
-        parser.add_argument("--encoder", metavar="SLUG", help="default: the encoder that serves searches")
+        parser.add_argument(
+            "--formula", default="", metavar="LATEX", help="search for a formula, alone or beside a text"
+        )
+        parser.add_argument(
+            "--method",
+            choices=METHODS,
+            default="dense",
+            help="by vectors (default), by words, by both (normalised scores: hybrid; ranks: rrf), by several encoders",
+        )
+        parser.add_argument(
+            "--encoder",
+            nargs="+",
+            default=[],
+            metavar="SLUG",
+            help="default: the encoder that serves searches; several of an ensemble",
+        )
+        parser.add_argument(
+            "--weights", nargs="+", type=float, default=[], metavar="X", help="of the ensemble's encoders"
+        )
+        parser.add_argument(
+            "--alpha", type=float, default=0.5, help="of a hybrid: the share of the vectors (default 0.5)"
+        )
+        parser.add_argument(
+            "--weak-below", type=float, metavar="X", help="mark hits with a lower score (default: the method's)"
+        )
+        parser.add_argument(
+            "--leave-out-near-duplicates", action="store_true", help="no items whose text differs in numbers alone"
+        )
+        parser.add_argument("--explain", action="store_true", help="say of each hit what each signal gave")
         parser.add_argument(
             "--filter",
             nargs="+",
@@ -73,7 +100,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             request = _request(options)
-            if request.method == "lexical":
+            if request.method in {"lexical", "hybrid", "rrf"}:
                 terms.load()
             if options["rerank"]:
                 response, reranked = search_and_rerank(request, options)
@@ -84,9 +111,12 @@ class Command(BaseCommand):
         except EncoderError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps(_plain(response, reranked), ensure_ascii=False))
+            self.stdout.write(json.dumps(_plain(response, reranked, explain=options["explain"]), ensure_ascii=False))
         else:
-            _print_table(response, reranked, Console(file=cast("IO[str]", self.stdout)))
+            console = Console(file=cast("IO[str]", self.stdout))
+            _print_table(response, reranked, console)
+            if options["explain"]:
+                _print_explained(response.hits, console)
 
 
 def search_and_rerank(
@@ -159,15 +189,23 @@ def encode_here_or_on_worker(query: QueryEncoding) -> None:
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:
+    encoders = tuple([options["encoder"]] if isinstance(options["encoder"], str) else options["encoder"] or ())
+    ensemble = options["method"] == "ensemble" or len(encoders) > 1
     return SearchRequest(
         text=options["text"],
+        formula=options["formula"],
         image=_image(options["image"]),
         item_code=options["item"],
         method=options["method"],
-        encoder=options["encoder"],
+        encoder=encoders[0] if encoders and not ensemble else None,
+        encoders=encoders if ensemble else (),
+        weights=tuple(options["weights"]),
+        alpha=options["alpha"],
         filters=Filters.parse(options["filter"]),
         k=options["k"],
         exact=options["exact"],
+        weak_below=options["weak_below"],
+        leave_out_near_duplicates=options["leave_out_near_duplicates"],
     )
 
 
@@ -183,11 +221,32 @@ def _image(name: str | None) -> bytes | None:
     return data
 
 
-def _plain(response: SearchResponse, reranked: Sequence[RerankedHit] | None) -> dict[str, Any]:
-    hits = [{"rank": hit.rank, "code": hit.code, "score": round(hit.score, 6)} for hit in response.hits]
+def _plain(response: SearchResponse, reranked: Sequence[RerankedHit] | None, *, explain: bool) -> dict[str, Any]:
+    hits: list[dict[str, Any]] = [
+        {"rank": hit.rank, "code": hit.code, "score": round(hit.score, 6)} | (_explained(hit) if explain else {})
+        for hit in response.hits
+    ]
     if reranked is not None:
         hits = [_plain_reranked(each) for each in reranked]
     return {"hits": hits, "timings_ms": {stage: round(ms, 3) for stage, ms in response.timings_ms.items()}}
+
+
+def _explained(hit: Hit) -> dict[str, Any]:
+    names = ("signals", "matched_terms", "weak", "group")
+    return {name: value for name, value in asdict(hit).items() if name in names} | {"image_used": hit.image_used}
+
+
+def _print_explained(hits: Sequence[Hit], console: Console) -> None:
+    for hit in hits:
+        parts = [
+            f"{name} {each.score:.4f} -> {each.share:.4f} (#{each.rank})"
+            for name, each in hit.signals.items()
+            if each.score is not None
+        ]
+        marks = {"weak": hit.weak, f"group {hit.group}": hit.group is not None, "image used": hit.image_used}
+        words = [" ".join(term for term, _share in hit.matched_terms[:8])]
+        said = filter(None, (*parts, *(mark for mark, holds in marks.items() if holds), *words))
+        console.print(f"{hit.code}: {', '.join(said)}", style="dim", markup=False)
 
 
 def _plain_reranked(each: RerankedHit) -> dict[str, Any]:

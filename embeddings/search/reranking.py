@@ -1,0 +1,70 @@
+"""The second stage of a search, run by a gpu worker: the row is the message, and its answer comes back in it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from embeddings.models import QueryReranking, Reranker
+from embeddings.search.answers import Hit, RerankScore
+from embeddings.search.queries import ask_worker, sanitised
+from embeddings.search.types import WEAK_BELOW, Rerank, SearchError, SearchRequest
+
+RerankQuery = Callable[[QueryReranking], None]
+"""Gives the row its answer or its error, or raises SearchError."""
+
+
+def best_again(
+    request: SearchRequest, asked: Rerank, hits: Sequence[Hit], item: int | None, rerank: RerankQuery
+) -> Sequence[Hit]:
+    """The hits in the reranker's order, ranked anew. Raises SearchError."""
+    reranker = Reranker.objects.filter(slug=asked.reranker).first()
+    if reranker is None:
+        known = ", ".join(Reranker.objects.values_list("slug", flat=True)) or "–"
+        raise SearchError(
+            "unknown-reranker",
+            _("There is no reranker “%(slug)s”. There are: %(known)s.") % {"slug": asked.reranker, "known": known},
+        )
+    if not hits:
+        return hits
+    row = QueryReranking.objects.create(
+        reranker=reranker,
+        text=request.text,
+        image=sanitised(request.image) if request.image else None,
+        item_id=item,
+        hits=[[hit.item_id, hit.code] for hit in hits],
+        top_n=asked.top_n,
+        threshold=asked.threshold,
+        language=get_language() or "",
+    )
+    try:
+        rerank(row)
+        row.refresh_from_db(fields=["answer", "error"])
+    finally:
+        QueryReranking.objects.filter(pk=row.pk).delete()
+    if row.answer is None:
+        reason = row.error.rstrip(".")
+        raise SearchError("reranking-failed", _("The hits could not be reranked: %(reason)s.") % {"reason": reason})
+    by_id = {hit.item_id: hit for hit in hits}
+    return [
+        replace(by_id[item_id], rank=rank, reranked=RerankScore(score, by_id[item_id].rank, image_used, problem))
+        for rank, (item_id, score, image_used, problem) in enumerate(row.answer, start=1)
+    ]
+
+
+def rerank_on_worker(row: QueryReranking) -> None:
+    """Ring the GPU worker and wait until the row has its answer; QUERY_TIMEOUT_SECONDS at most."""
+    ask_worker("embeddings.rerank_query", row.pk, QueryReranking.objects.exclude(answer__isnull=True, error=""))
+
+
+def marked(request: SearchRequest, hits: Sequence[Hit]) -> Sequence[Hit]:
+    """The hits, the weak ones marked: by the reranker's threshold where it scored them, else by the cut-off."""
+    line = WEAK_BELOW[request.method] if request.weak_below is None else request.weak_below
+    return [replace(hit, weak=True) if _is_weak(hit, line, request.rerank) else hit for hit in hits]
+
+
+def _is_weak(hit: Hit, line: float, rerank: Rerank | None) -> bool:
+    if rerank and hit.reranked and hit.reranked.score is not None:
+        return hit.reranked.score < rerank.threshold
+    return hit.score < line
