@@ -72,6 +72,7 @@ def _stages(latency: Mapping[str, Mapping[str, Any]]) -> Iterable[Table]:
         (kind_name(kind), stage, *_spread(times))
         for kind, found in latency.items()
         for stage, times in (found.get("stages") or {}).items()
+        if stage != "total"  # which the table of latencies has
     )
     if rows:
         columns = (_("Query"), _("Stage"), _("mean"), "P50", "P95", "P99", _("min"), _("max"))

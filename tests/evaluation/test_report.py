@@ -226,3 +226,16 @@ def test_a_criterion_out_of_reach_of_the_truth_rules_no_run_out() -> None:
     decision = measure(make_report(make_run(truth, rankings))).decision
     assert decision.outcome == CONDITIONAL_GO
     assert "Out of reach" in decision.conditions[0]
+
+
+def test_the_appendix_tells_the_rule_that_the_decision_follows(scene: Scene) -> None:
+    """Missing a line alone rules no run out."""
+    told = words(read(make_report(scene.run(0))), "appendix")
+    assert "NO-GO: a figure is beyond a no-go line" in told
+    assert "accuracy criterion is FAIL" not in told
+
+
+def test_the_time_of_the_whole_call_is_no_stage(scene: Scene) -> None:
+    document = read(make_report(scene.run(0, **DENSE), performance=make_performance()))
+    stages = next(table for table in tables(document, "performance") if table.columns[1] == "Stage")
+    assert {row[1] for row in stages.rows} == {"encode", "search"}
