@@ -87,7 +87,7 @@ def _methods() -> Bullets:
         % {"exact": EXACT, "many": f"{PERMUTATIONS:,}"},
         _("A query without a result counts as 0; a query without a relevant item is left out and counted."),
         _("Items of equal score are ordered by their code, so that ties bring no luck. The search is exact."),
-        _("GO: every criterion is PASS. NO-GO: a no-go line is broken or an accuracy criterion is FAIL. Else "
-          "CONDITIONAL GO."),
+        _("GO: every criterion is PASS. NO-GO: a figure is beyond a no-go line, even with every unjudged result "
+          "counted in its favour. Else CONDITIONAL GO."),
         _("PASS and FAIL need the whole interval on one side of the line; else the verdict is INSUFFICIENT."),
     ))  # fmt: skip
