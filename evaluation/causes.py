@@ -82,8 +82,12 @@ def causes(run: EvaluationRun, standings: Sequence[Standing]) -> dict[int, list[
         wanted |= {*each.ranks, *each.results[:LOOKED_AT]}
     items = Item.objects.in_bulk(wanted)
     embedded = _embedded(encoders, wanted)
+    reasons = dict(
+        run.rankings.filter(query__in=[each.query.pk for each in standings]).values_list("query__pk", "reason")
+    )
     return {
         each.query.pk: [
+            *_unread(reasons.get(each.query.pk, "")),
             *_not_embedded(each, encoders, embedded),
             *_pictures(each, settings, encoders, items),
             *_unjudged(each),
@@ -91,6 +95,11 @@ def causes(run: EvaluationRun, standings: Sequence[Standing]) -> dict[int, list[
         ]
         for each in standings
     }
+
+
+def _unread(reason: str) -> Iterable[str]:
+    if reason == "broken-image":
+        yield _("The reranker could not read a picture of the query item.")
 
 
 def _embedded(encoders: Iterable[Encoder], item_ids: Iterable[int]) -> dict[int, set[int]]:

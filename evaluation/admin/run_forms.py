@@ -68,6 +68,10 @@ class SharedForm(forms.Form):
         for name in ("reranker", "rerankers"):
             self._offer(name, reranker_choices())
 
+    @property
+    def has_truths(self) -> bool:
+        return TruthSet.objects.filter(state=TruthSet.State.READY).exists()
+
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         if name in self.fields:
             self.fields[name].choices = choices  # type: ignore[attr-defined]
@@ -104,6 +108,7 @@ class RunForm(SharedForm):
         "truth_set", "scenario", "query_view", "corpus", "scope", "name", "method", "encoders", "alpha", "weights",
         "reranker", "rerank_top", "rerank_threshold", "depth",
     )  # fmt: skip
+    SEND = _("Start the run")
     WHAT = ("truth_set", "scenario", "query_view", "corpus", "scope", "name")
 
     def __init__(self, data: Any = None, *, user: User, initial: Any = None) -> None:
@@ -181,6 +186,7 @@ class MatrixForm(SharedForm):
         "name", "truth_sets", "scenarios", "scope", "encoders", "lexical", "alphas", "rerankers", "rerank_top",
         "rerank_threshold", "depth",
     )  # fmt: skip
+    SEND = _("Start the runs")
     WHAT = ("name", "truth_sets", "scenarios", "scope")
 
     def clean(self) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class EvaluationRunAdmin(ModelAdmin[EvaluationRun]):
                     for each in skipped]  # fmt: skip
             link = _with_runs("truths", runs)
             return self._page(request, "matrix_made.html", context | {"runs": runs, "skipped": told, "link": link})
-        return self._page(request, "matrix_add.html", context)
+        return self._page(request, "run_add.html", context)
 
     def _form(self, request: HttpRequest, kind: type[RunForm] | type[MatrixForm]) -> RunForm | MatrixForm:
         if not self.has_add_permission(request):

@@ -53,10 +53,10 @@ class Fingerprints:
 
         Raises EvaluationError for what is not there or cannot be asked that way.
         """
+        encoders = [(encoder, *_with_vectors(encoder, settings)) for encoder in _encoders(settings)]
         corpus, asked = self.corpus(truth_set, settings), asked_items(truth_set, settings)
         found = {"truth": truth_set.fingerprint, "corpus": corpus.fingerprint, "queries": _hashed(asked)}
-        for encoder in _encoders(settings):
-            searched, asking = _with_vectors(encoder, settings)
+        for encoder, searched, asking in encoders:
             every = {part for each in (encoder, searched, asking) for part in with_all_parts(each)}
             found |= {part.slug: part.fingerprint for part in every}
             key = (searched.pk, asking.pk, truth_set.pk, settings.scope, settings.corpus, settings.query_view)

@@ -136,6 +136,11 @@ def test_a_matrix_runs_every_combination_and_says_what_it_skips(admin: Client, b
     assert "no stored vectors of the image" in html
 
 
+@pytest.mark.parametrize("page", ["add", "matrix"])
+def test_a_form_without_a_truth_to_choose_says_what_to_do(admin: Client, page: str) -> None:
+    assert "Build or import one first" in _html(admin, f"{LIST}{page}/")
+
+
 def test_a_matrix_needs_something_to_search_with(admin: Client, bank: Bank) -> None:
     sent = {"name": "x", "truth_sets": [bank.truth.pk], "scenarios": ["both-both"], "scope": "truth", "depth": "20",
             "rerank_top": "10", "rerank_threshold": "0"}  # fmt: skip
@@ -258,6 +263,13 @@ def test_a_query_shows_its_ranking_with_marks_and_where_the_relevant_items_came(
 def test_a_query_of_another_truth_is_not_there(admin: Client, bank: Bank) -> None:
     other = make_bank("other").truth.queries.all()[0]
     assert admin.get(f"{LIST}{bank.run().pk}/queries/{other.pk}/").status_code == 404
+
+
+def test_a_query_that_the_reranker_could_not_read_is_told(admin: Client, bank: Bank) -> None:
+    run = bank.run()
+    asked = run.rankings.get(query__item=bank.items[0])
+    run.rankings.filter(pk=asked.pk).update(items=[], scores=[], reason="broken-image")
+    assert "could not read a picture" in _html(admin, f"{LIST}{run.pk}/queries/{asked.query_id}/")
 
 
 def test_an_item_without_a_vector_is_named_as_a_cause(admin: Client, bank: Bank) -> None:
