@@ -7,9 +7,11 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from evaluation.engine.fingerprints import Fingerprints
+from evaluation.engine.queries import judged_pairs
 from evaluation.models import EvaluationRun
 from evaluation.run_services import create_run, same_run
 from evaluation.run_settings import EvaluationError, RunSettings
@@ -88,8 +90,21 @@ def create_matrix(matrix: Matrix, *, name: str, user: User | None = None) -> tup
         except EvaluationError as error:
             skipped.append(Skipped(truth_set, settings, str(error)))
             continue
+        if not _has_relevant(run):
+            reason = gettext("No query of “%(truth)s” has a relevant item among those searched.") % {
+                "truth": run.truth_set
+            }
+            skipped.append(Skipped(truth_set, settings, reason))
+            run.delete()
+            continue
         if before := same_run(run):
             run.delete()
             run = before
         runs.append(run)
     return runs, skipped
+
+
+def _has_relevant(run: EvaluationRun) -> bool:
+    """Whether any relevant item is searched: no metric could be computed else."""
+    pairs = judged_pairs(run.truth_set, RunSettings.from_json(run.configuration))
+    return pairs.filter(final_relevance__gt=0).exists()

@@ -7,6 +7,7 @@ from evaluation.engine.run import work_on
 from evaluation.matrix import SCENARIOS, Matrix, create_matrix
 from evaluation.run_settings import RunSettings
 from groundtruth.models import TruthSet
+from itembank.models import Item
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 from tests.groundtruth.factories import make_pair, make_query, make_truth_set
 
@@ -51,6 +52,15 @@ def test_what_cannot_be_asked_is_skipped_with_its_reason(truth: TruthSet, encode
     assert {run.matrix for run in runs} == {"first"}
     assert all(each.reason for each in skipped)
     assert len(skipped) == 2  # no item has an image to search, and no vector of an image to ask with
+
+
+def test_a_scenario_that_searches_no_relevant_item_is_skipped(truth: TruthSet, encoder: Encoder) -> None:
+    Item.objects.filter(truth_pairs__truth_set=truth).update(category=Item.ItemCategory.IMAGE)
+    matrix = Matrix(truth_sets=(truth,), encoders=(encoder.slug,), base=BASE)
+    runs, skipped = create_matrix(matrix, name="first")
+    assert ("text", "text-only") not in {(run.configuration["query_view"], run.configuration["corpus"]) for run in runs}
+    reasons = {(each.settings.query_view, each.settings.corpus): each.reason for each in skipped}
+    assert "relevant" in reasons["text", "text-only"]
 
 
 def test_a_run_that_was_made_before_is_not_made_again(truth: TruthSet, encoder: Encoder) -> None:
