@@ -55,20 +55,33 @@ class Fingerprints:
         """
         encoders = [(encoder, *_with_vectors(encoder, settings)) for encoder in _encoders(settings)]
         corpus, asked = self.corpus(truth_set, settings), asked_items(truth_set, settings)
-        found = {"truth": truth_set.fingerprint, "corpus": corpus.fingerprint, "queries": _hashed(asked)}
+        found = {
+            "truth": truth_set.fingerprint,
+            "corpus": corpus.fingerprint,
+            "queries": _hashed([row[:-1] for row in asked]),
+        }
         for encoder, searched, asking in encoders:
             every = {part for each in (encoder, searched, asking) for part in with_all_parts(each)}
             found |= {part.slug: part.fingerprint for part in every}
             key = (searched.pk, asking.pk, truth_set.pk, settings.scope, settings.corpus, settings.query_view)
             if key not in self._vectors:
                 query_items = [item for *_names, item in asked]
-                self._vectors[key] = _hashed([_contents(searched, corpus.ids.tolist()), _contents(asking, query_items)])
+                self._vectors[key] = _stored(searched, corpus.ids.tolist(), asking, query_items)
             found[f"vectors {encoder.slug}"] = self._vectors[key]
         return dict(sorted((found | _code(settings) | _reranker(settings)).items()))
 
 
 def _hashed(rows: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+
+def _stored(searched: Encoder, items: Sequence[int], asking: Encoder, query_items: Sequence[int]) -> str:
+    """Which of them have a vector, of which content. The counts before it are for people: a model of which half the
+    vectors are missing is not a bad one.
+    """
+    contents = _contents(searched, items)
+    have = len(contents) - contents.count(None)
+    return f"{have}/{len(contents)} {_hashed([contents, _contents(asking, query_items)])}"
 
 
 def _contents(encoder: Encoder, item_ids: Sequence[int]) -> list[str | None]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from django.utils.translation import gettext as _
-from numpy.typing import NDArray
 
 from embeddings.encoders.base import Modality
 from embeddings.models import Encoder
@@ -63,9 +62,3 @@ def sides(encoder: Encoder, query_view: str) -> tuple[Encoder, Encoder]:
             % {"encoder": encoder.slug, "view": _("text") if query_view == "text" else _("image")}
         )
     return encoder, alone
-
-
-def missing_share(places: Places, corpus: Corpus) -> float:
-    """The share of the corpus without a vector, 0 to 1."""
-    found: NDArray[np.int64] = np.unique(places)
-    return 1 - len(found) / len(corpus.ids)

@@ -167,6 +167,7 @@ def test_runs_over_other_vectors_of_the_same_items_are_not_the_same(
 ) -> None:
     encoder.embeddings.filter(item=items[1]).delete()
     half = finished(truth, encoders=(encoder.slug,))
+    assert half.configuration["fingerprints"][f"vectors {encoder.slug}"].startswith("11/12 ")
     fill(encoder, items[1:2], clustered(1, 6))
     assert finished(truth, encoders=(encoder.slug,)).fingerprint != half.fingerprint
 
