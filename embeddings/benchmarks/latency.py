@@ -125,8 +125,8 @@ def _report(
         verdicts.note(
             f"search, {selection.name}", f"{measured.figure(truth[selection.name])}  {routes[selection.name]}"
         )
-        verdicts.at_least("  recall@10", measured.recall(truth[selection.name]), RECALL)
+        verdicts.at_least(f"  recall@10, {selection.name}", measured.recall(truth[selection.name]), RECALL)
         if selection != NO_FILTER:
-            verdicts.at_most("  P50 / NumPy's whole scan", measured.p50 / scan, TIMES_SCAN)
+            verdicts.at_most(f"  P50 / NumPy, {selection.name}", measured.p50 / scan, TIMES_SCAN)
         elif FAISS in contenders:
             verdicts.at_most("  P50 / faiss", measured.p50 / contenders[FAISS].p50, TIMES_FAISS)
