@@ -1,6 +1,7 @@
 """`manage.py evaluate`: figures on the terminal and as JSON, the same each time."""
 
 import json
+import re
 from io import StringIO
 from typing import Any
 
@@ -39,6 +40,12 @@ def test_the_table_names_each_metric_with_its_interval(encoder: Encoder) -> None
     said = evaluate("--encoder", encoder.slug)
     assert "R@5" in said and "Success@5" in said
     assert "1.000 [" in said  # five others, the relevant one among them
+
+
+def test_no_figure_of_the_table_is_broken_in_two(encoder: Encoder) -> None:
+    """Under a name as long as those of a matrix."""
+    said = evaluate("--encoder", encoder.slug, "--name", "teachers v1 · hybrid 0.3 · kure+siglip · text → with-images")
+    assert len(re.findall(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", said)) == 7
 
 
 def test_json_holds_settings_fingerprints_and_figures(encoder: Encoder) -> None:

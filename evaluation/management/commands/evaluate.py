@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
@@ -28,7 +29,7 @@ from groundtruth.selectors import named_set
 from groundtruth.set_services import SetError
 
 POLL_SECONDS = 0.5
-WIDTH = 180  # of the table: wider than most terminals, since a cut figure is none
+WIDTH = 200  # of the table: wider than most terminals, since a cut figure is none
 SHOWN = ("R@5", "R@10", "Success@5", "RR", "nDCG@10", "AP", "Judged@10")
 
 
@@ -148,7 +149,9 @@ def _chosen(options: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def table(results: list[RunResults]) -> Table:
     """A row a run: means with their 95% intervals."""
-    made = Table(_("run"), _("queries"), _("left out"), *SHOWN)
+    made = Table(_("run"), _("queries"), _("left out"), *SHOWN, box=SIMPLE, padding=(0, 1, 0, 0))
+    for column in made.columns[1:]:
+        column.no_wrap = True
     for each in results:
         cells = [
             "–" if math.isnan(found.mean) else f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
