@@ -12,7 +12,7 @@ from itembank.formulas import Formula, split_formulas
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
-_NUMERAL = re.compile(r"(?<![\w)\]}])[-−](?=\d)|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?")
+_NUMERAL = re.compile(r"(?<![\w)\]}])[-−](?=\d|\\[dt]?frac\{\d)|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:\.\d+)?")
 _FRACTION = re.compile(r"\\[dt]?frac\{0\}\{0\}")
 _LAYOUT = re.compile(r"\\(?:left|right|displaystyle|textstyle|q?quad)(?![A-Za-z])|\\[,;:! ]|[$\s①-⑳]")
 

@@ -14,6 +14,7 @@ _BODY_OF = {
 _PROSE = re.compile("[a-z]{3}|[가-힣]")
 _OPERATOR = re.compile("[=+<>^_-]")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_DOLLAR = re.compile(r"(?<!\\)\$")
 _DELIMITED = re.compile(r"\$\$?|\\[\[\]()]")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&"))
 
@@ -55,9 +56,10 @@ def as_formula(latex: str) -> str | None:
     """`$latex$`, whatever its delimiters were; None where that would not be one formula."""
     parts = [part for part in split_formulas(latex.strip()) if part]
     first = parts[0] if len(parts) == 1 else ""
-    source = f"${(first.latex if isinstance(first, Formula) else latex).strip()}$"
-    found = [part for part in split_formulas(source) if part]
-    return source if len(found) == 1 and isinstance(found[0], Formula) else None
+    bare = (first.latex if isinstance(first, Formula) else latex).strip()
+    found = [part for part in split_formulas(f"${bare}$") if part]
+    is_one = len(found) == 1 and isinstance(found[0], Formula) and not _DOLLAR.search(bare)
+    return f"${bare}$" if is_one else None
 
 
 def is_bare_latex(text: str) -> bool:

@@ -136,6 +136,36 @@ def test_words_find_items_and_tell_which(api: Api, space: Encoder) -> None:
     assert set(hit["signals"]) == {"lexical"}
 
 
+def test_a_hybrid_says_of_each_hit_what_each_signal_gave(api: Api, space: Encoder) -> None:
+    items = Item.objects.order_by("code")
+    index_terms()
+    answer = api.post("/search", {"item": items[0].code, "method": "hybrid", "alpha": 0.3, "weak_below": 0.2}).json()
+    for hit in answer["hits"]:
+        assert set(hit["signals"]) == {"dense", "lexical"}
+        assert sum(each["share"] for each in hit["signals"].values()) == pytest.approx(hit["score"])
+        assert hit["weak"] == (hit["score"] < 0.2)
+
+
+def test_similar_items_may_be_asked_of_an_ensemble(api: Api, space: Encoder) -> None:
+    items = list(Item.objects.order_by("code"))
+    other = make_space(32)
+    fill(other, items, clustered(10, 32, seed=3))
+    path = f"/items/{items[0].code}/similar?method=ensemble&encoders={space.slug}&encoders={other.slug}"
+    answer = api.get(f"{path}&weights=2&weights=1").json()
+    assert set(answer["hits"][0]["signals"]) == {space.slug, other.slug}
+
+
+def test_a_formula_is_searched_by_its_terms(api: Api, space: Encoder) -> None:
+    item = make_item(text=r"$\frac{x}{2}$의 값")
+    index_terms()
+    hits = api.post("/search", {"formula": r"\frac{x}{2}", "method": "lexical"}).json()["hits"]
+    assert hits[0]["code"] == item.code
+
+
+def test_a_reranker_that_is_not_there_is_said(api: Api, space: Encoder) -> None:
+    problem(api.post("/search", {"text": "a", "rerank": {"reranker": "nope"}}), 422, "unknown-reranker")
+
+
 def test_the_document_names_the_methods_that_there_are() -> None:
     assert set(get_args(Method)) == set(METHODS)
 

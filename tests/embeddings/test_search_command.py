@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from embeddings.indexes import IndexState, index_state
 from embeddings.models import Encoder
 from embeddings.services import activate_encoder
+from embeddings.term_services import index_terms
 from itembank.models import Item
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
@@ -81,3 +82,24 @@ def test_build_index_builds_the_index_of_the_named_encoder(space: Encoder) -> No
     assert index_state(space) is IndexState.READY
     with pytest.raises(CommandError, match=space.slug):
         call_command("build_index", encoder="nope")
+
+
+@pytest.mark.django_db
+def test_explained_hits_say_what_each_signal_gave(space: Encoder) -> None:
+    index_terms()
+    arguments = ["--item", Item.objects.earliest("pk").code, "--method", "rrf", "--explain"]
+    told = json.loads(run(*arguments, "--json"))["hits"][0]
+    assert set(told["signals"]) == {"dense", "lexical"}
+    assert {"weak", "group", "image_used", "matched_terms"} <= told.keys()
+    assert "dense" in run(*arguments)
+
+
+@pytest.mark.django_db
+def test_several_encoders_make_an_ensemble(space: Encoder) -> None:
+    other = make_space(32)
+    fill(other, list(Item.objects.order_by("pk")), clustered(10, 32))
+    item = ("--item", Item.objects.earliest("pk").code)
+    pair = ("--encoder", space.slug, other.slug)
+    assert f"{space.slug}, {other.slug}" in run(*item, "--method", "ensemble", *pair, "--weights", "2", "1")
+    with pytest.raises(CommandError, match="ensemble"):
+        run(*item, *pair)
