@@ -21,7 +21,7 @@ def verdict(measured: Measured) -> Section:
     decision = measured.decision
     blocks: list[Block] = [Bullets(decision.reasons)] if decision.reasons else []
     if decision.verdicts:
-        blocks.append(_criteria(decision.verdicts))
+        blocks.append(_criteria(decision.verdicts, measured.report.minimum_relevance))
     conditions = tuple(each for each in decision.conditions if each not in decision.reasons)
     if conditions:
         blocks += [Heading(_("Still open")), Bullets(conditions)]
@@ -30,13 +30,22 @@ def verdict(measured: Measured) -> Section:
     return Section("verdict", _("Verdict"), tuple(blocks))
 
 
-def _criteria(verdicts: Iterable[Verdict]) -> Table:
+def _criteria(verdicts: Iterable[Verdict], minimum_relevance: int) -> Table:
     judged = tuple(verdicts)
     columns = (_("Criterion"), _("Line"), _("Measured"), _("Verdict"), _("Reason"))
     rows = tuple(
-        (each.line.title, _line(each), _figure(each), verdict_words(each.state), each.reason) for each in judged
+        (_name(each, minimum_relevance), _line(each), _figure(each), verdict_words(each.state), each.reason)
+        for each in judged
     )
     return Table(_("Criteria"), columns, rows, states=tuple(each.state.lower() for each in judged))
+
+
+def _name(each: Verdict, minimum_relevance: int) -> str:
+    """With the criterion's own relevance where the figures of the report are of another."""
+    line = each.line
+    if line.kind == "performance" or line.minimum_relevance == minimum_relevance:
+        return line.title
+    return _("%(criterion)s, relevance ≥ %(level)s") % {"criterion": line.title, "level": line.minimum_relevance}
 
 
 def _line(each: Verdict) -> str:

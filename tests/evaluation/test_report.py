@@ -239,3 +239,10 @@ def test_the_time_of_the_whole_call_is_no_stage(scene: Scene) -> None:
     document = read(make_report(scene.run(0, **DENSE), performance=make_performance()))
     stages = next(table for table in tables(document, "performance") if table.columns[1] == "Stage")
     assert {row[1] for row in stages.rows} == {"encode", "search"}
+
+
+def test_a_criterion_says_its_relevance_where_the_figures_are_of_another(scene: Scene) -> None:
+    names = rows(tables(read(make_report(scene.run(0), minimum_relevance=3)), "verdict")[0])
+    assert "Top-5 recall, relevance ≥ 1" in names
+    assert "P95 latency (ms)" in names
+    assert "Top-5 recall" in rows(tables(read(make_report(scene.run(0))), "verdict")[0])
