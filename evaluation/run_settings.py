@@ -1,5 +1,6 @@
 """What an evaluation run is told, complete: equal settings and fingerprints give equal rankings."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -9,6 +10,7 @@ from django.utils.translation import gettext as _
 from embeddings.search.types import MAX_K
 
 METHODS = ("dense", "lexical", "hybrid", "rrf", "ensemble")
+WITH_WORDS = frozenset({"lexical", "hybrid", "rrf"})
 SCOPES = ("truth", "bank")
 QUERY_VIEWS = ("item", "text", "image")
 CORPORA = ("all", "text-only", "with-images")
@@ -50,6 +52,8 @@ class RunSettings:
                     _("%(name)s cannot be “%(value)s”. Use one of %(known)s.")
                     % {"name": name, "value": getattr(self, name), "known": ", ".join(known)}
                 )
+        if self.query_view == "image" and self.method in WITH_WORDS:
+            raise EvaluationError(_("Images alone cannot be asked by words. Use a dense method."))
         self._check_encoders()
         reranked = {"rerank_top": (1, min(self.depth, MAX_K)), "rerank_threshold": (0, 1)} if self.reranker else {}
         numbers = {"alpha": (0, 1), "depth": (1, MOST_DEPTH)} | reranked
@@ -67,7 +71,9 @@ class RunSettings:
                 _("The method %(method)s takes %(least)s to %(most)s encoders, not %(count)s.")
                 % {"method": self.method, "least": least, "most": most, "count": len(self.encoders)}
             )
-        if self.weights and (len(self.weights) != len(self.encoders) or min(self.weights) <= 0):
+        if self.weights and (
+            len(self.weights) != len(self.encoders) or not all(0 < each < math.inf for each in self.weights)
+        ):
             raise EvaluationError(_("Give each encoder of an ensemble one weight above 0."))
 
     def as_json(self) -> dict[str, Any]:

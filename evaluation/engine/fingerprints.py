@@ -17,11 +17,10 @@ from embeddings.selectors import with_all_parts
 from evaluation.engine.corpus import Corpus, read_corpus
 from evaluation.engine.queries import asked_items
 from evaluation.engine.vectors import sides
-from evaluation.run_settings import EvaluationError, RunSettings
+from evaluation.run_settings import WITH_WORDS, EvaluationError, RunSettings
 from groundtruth.models import TruthSet
 
 CODE = "1"  # of the search of runs: raise it when a change of code changes rankings (fusion, ties, terms, reranking)
-WITH_WORDS = frozenset({"lexical", "hybrid", "rrf"})
 
 
 def run_fingerprint(settings: RunSettings) -> str:

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-from django.utils.translation import gettext as _
 
 from embeddings.models import Encoder
 from embeddings.search.dense import spans_of
@@ -14,7 +13,7 @@ from embeddings.search.lexical import Bm25
 from embeddings.stored_terms import item_terms
 from evaluation.engine.corpus import Corpus
 from evaluation.engine.vectors import corpus_vectors, query_vectors, sides
-from evaluation.run_settings import EvaluationError, RunSettings
+from evaluation.run_settings import WITH_WORDS, RunSettings
 
 
 class Signal(ABC):
@@ -54,14 +53,12 @@ class Method:
     """The signals of the run's method and how they become one ranking."""
 
     def __init__(self, settings: RunSettings, corpus: Corpus) -> None:
-        if settings.query_view == "image" and settings.method in {"lexical", "hybrid", "rrf"}:
-            raise EvaluationError(_("Images alone cannot be asked by words. Use a dense method."))
         self._settings = settings
         slugs = {encoder.slug: encoder for encoder in Encoder.objects.filter(slug__in=settings.encoders)}
         self._signals: list[Signal] = [
             DenseSignal(slugs[slug], corpus, settings.query_view) for slug in settings.encoders
         ]
-        if settings.method in {"lexical", "hybrid", "rrf"}:
+        if settings.method in WITH_WORDS:
             self._signals.append(LexicalSignal(corpus))
 
     def rank(self, item_ids: Sequence[int]) -> list[Ranking]:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import Modality
 from embeddings.models import Encoder
+from embeddings.search.dense import has_vectors
 from embeddings.search.exact import Matrix, Places
 from embeddings.stored_vectors import stored_vectors
 from evaluation.engine.corpus import Corpus
@@ -52,7 +53,8 @@ def sides(encoder: Encoder, query_view: str) -> tuple[Encoder, Encoder]:
     if len(parts) == 1:
         return parts[0], parts[0]
     same = {name: getattr(encoder, name) for name in SAME_SPACE}
-    alone = Encoder.objects.filter(modality=query_view, parts__isnull=True, **same).order_by("slug").first()
+    siblings = list(Encoder.objects.filter(modality=query_view, parts__isnull=True, **same).order_by("slug"))
+    alone = next(filter(has_vectors, siblings), siblings[0] if siblings else None)
     if encoder.modality != Modality.MULTIMODAL or encoder.backend == "concat" or alone is None:
         raise EvaluationError(
             _(

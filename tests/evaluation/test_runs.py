@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embeddings.encoders.base import Modality
 from embeddings.models import Encoder
 from evaluation import run_services
 from evaluation.engine import run as engine
 from evaluation.engine.queries import judged
 from evaluation.engine.run import work_on
+from evaluation.engine.vectors import sides
 from evaluation.figures import figures_of
 from evaluation.models import EvaluationRun, QueryRanking
 from evaluation.results import results_of
@@ -258,17 +260,33 @@ def test_a_constant_scorer_gets_no_luck_from_the_order_of_the_rows(items: list[I
     assert results_of(run, ["R@10"]).per_query.mean("R@10") == 0
 
 
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_weights_are_numbers_above_0(weight: float) -> None:
+    with pytest.raises(EvaluationError, match="one weight above 0"):
+        RunSettings(method="ensemble", encoders=("a", "b"), weights=(1.0, weight))
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
         ({"encoders": ("nobody",)}, "There is no “nobody”"),
         ({"reranker": "nobody"}, "There is no “nobody”"),
         ({"query_view": "image"}, "no stored vectors of the image"),
+        ({"query_view": "image", "method": "hybrid"}, "cannot be asked by words"),
     ],
 )
 def test_what_cannot_be_asked_is_said(truth: TruthSet, encoder: Encoder, asked: dict[str, Any], words: str) -> None:
     with pytest.raises(EvaluationError, match=words):
         create_run(truth_set=truth, settings=RunSettings(**{"encoders": (encoder.slug,), **asked}))
+
+
+def test_of_two_encoders_that_could_ask_the_one_with_vectors_does(items: list[Item]) -> None:
+    both = make_space(4, modality=Modality.MULTIMODAL)
+    same = {name: getattr(both, name) for name in ("model_id", "revision", "dimensions")}
+    empty, filled = (make_space(4) for _ in range(2))
+    Encoder.objects.filter(pk__in=[empty.pk, filled.pk]).update(**same)
+    fill(filled, items, clustered(COUNT, 4))
+    assert sides(both, "text") == (both, filled)
 
 
 def test_an_encoder_without_vectors_is_refused(truth: TruthSet) -> None:
