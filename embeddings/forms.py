@@ -56,7 +56,8 @@ class SearchForm(forms.Form):
         # A large bank has thousands of units: typed, with the known ones offered.
         self.fields["unit"].widget = forms.TextInput(attrs={"class": "ib-input", "list": "units", "maxlength": 200})
         self.units = options.unit
-        self.fields["method"].widget = _select(METHOD_CHOICES)
+        # By both needs an encoder, where one could be chosen; links to it stay valid and are answered with what to do.
+        self.fields["method"].widget = _select(METHOD_CHOICES if Encoder.objects.exists() else METHOD_CHOICES[:2])
         self.fields["encoder"].widget = _select(_encoder_choices())
 
     def clean_image(self) -> Any:

@@ -196,3 +196,34 @@ def test_a_post_without_its_token_is_refused(encoder: Encoder) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_admin())
     assert client.post(PAGE, {"text": "글"}).status_code == 403
+
+
+def test_a_search_by_both_says_what_each_signal_gave(admin: Client, encoder: Encoder) -> None:
+    from embeddings.term_services import index_terms
+
+    index_terms()
+    response = admin.get(PAGE, {"item": _first_code(), "method": "hybrid"})
+    assert set(response.context["cards"][0].hit.signals) == {"dense", "lexical"}
+    html = response.content.decode()
+    assert "dense" in html
+    assert "lexical" in html
+    assert "&amp;method=hybrid" in html
+
+
+def test_the_same_text_with_other_numbers_is_left_out_where_that_is_asked(admin: Client) -> None:
+    items = [make_item() for _number in range(3)] + [make_item(text="원의 넓이를 구하시오.")]
+    space = make_space(8)
+    fill(space, items, clustered(4, 8))
+    activate_encoder(encoder=space)
+    shown = {
+        apart: [card.hit.code for card in admin.get(PAGE, {"item": items[0].code, **apart_of}).context["cards"]]
+        for apart, apart_of in {False: {}, True: {"apart": "1"}}.items()
+    }
+    assert len(shown[False]) == 3
+    assert shown[True] == [items[3].code]
+
+
+def test_methods_by_both_are_offered_where_there_is_an_encoder(admin: Client) -> None:
+    assert 'value="hybrid"' not in admin.get(PAGE).content.decode()
+    make_space(8)
+    assert 'value="hybrid"' in admin.get(PAGE).content.decode()

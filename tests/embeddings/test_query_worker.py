@@ -1,14 +1,18 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.utils import translation
 
-from embeddings.models import Encoder, QueryEncoding
-from embeddings.search import SearchError, SearchRequest, search
+from embeddings.models import Encoder, QueryEncoding, QueryReranking
+from embeddings.reranker_services import get_or_create_reranker
+from embeddings.search import Rerank, SearchError, SearchRequest, search
+from itembank.models import Item
 from itembank.processes import running_worker
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 
@@ -60,3 +64,18 @@ def test_without_a_worker_the_searcher_is_told_in_time_how_to_start_one(space: E
     assert refused.value.code == "worker-silent"
     assert "manage.py worker gpu" in refused.value.message
     assert time.monotonic() - began < 5
+
+
+def test_a_worker_process_reranks_the_hits_of_another_process(space: Encoder, models_dir: Path) -> None:
+    Item.objects.filter(pk=Item.objects.earliest("pk").pk).update(text="")
+    reranker = get_or_create_reranker(preset="qwen3-vl-reranker-2b")
+    asked = SearchRequest(item_code=Item.objects.latest("pk").code, encoder=space.slug, rerank=Rerank(reranker.slug))
+    with gpu_worker(), translation.override("en"):
+        hits = search(asked).hits
+    scores = [hit.reranked.score for hit in hits if hit.reranked and hit.reranked.score is not None]
+    assert len(hits) == 9
+    assert len(scores) == 8
+    assert scores == sorted(scores, reverse=True)
+    assert hits[-1].reranked
+    assert "neither text nor a picture" in hits[-1].reranked.problem
+    assert not QueryReranking.objects.exists()
