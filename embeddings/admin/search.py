@@ -30,7 +30,6 @@ ROUTES = {
     "index": _("through the index"),
     "exact": _("compared with every vector"),
     "exact-filtered": _("compared with every vector under the filters"),
-    "index-filtered": _("found through the index, kept where they pass the filters"),
     "bits-filtered": _("scanned as bits under the filters, then compared"),
     "bits": _("scanned as bits, then compared"),
     "words": _("by the words of each item"),

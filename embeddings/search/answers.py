@@ -63,7 +63,7 @@ class Hit:
 class SearchResponse:
     """Hits by (score descending, code ascending), or as the reranker ordered them.
 
-    `route` says how they were found: "index", "index-filtered", "exact", "exact-filtered", "bits", "bits-filtered" or
+    `route` says how they were found: "index", "exact", "exact-filtered", "bits", "bits-filtered" or
     "words", with "+" between those of several signals. `encoder` is empty where none was asked, and has ", " between
     several. `timings_ms` holds the stages "encode", "search", "rerank" where it was asked for, and their "total".
     `notes` are translated warnings about this answer.

@@ -33,14 +33,11 @@ Vector = NDArray[np.float32]
 SMALL_K = 10
 HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 100, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
-# As deep into the graph as half the nearest hundred must be looked for: with 200 candidates 1.4% of fifty are missed.
-LISTED, LISTED_CANDIDATES = 100, 400
 EXACT_MAX_FILTERED = 5000  # so many vectors are compared in a few milliseconds
 
 
 class Route(StrEnum):
     INDEX = "index"
-    INDEX_FILTERED = "index-filtered"
     EXACT = "exact"
     EXACT_FILTERED = "exact-filtered"
     BITS = "bits"
@@ -100,33 +97,18 @@ def asked_span(spans: Sequence[Span], vector: NDArray[np.floating[Any]]) -> Span
 
 def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:
     """Neighbours by (score descending, code ascending in code point order), and the route that found them."""
-    exact = exact or query.span is not None
-    route = choose_route(encoder, query.filters, exact=exact, k=query.k)
-    rows = _rows(encoder, query, route)
-    if route is Route.INDEX_FILTERED and len(rows) < query.k:
-        route = _wide_route(encoder)
-        rows = _rows(encoder, query, route)
+    route = choose_route(encoder, query.filters, exact=exact or query.span is not None)
+    rows = _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(route, query.k))
     return [Neighbour(item_id, code, 1 - distance, *rest) for item_id, code, distance, *rest in rows], route
 
 
-def _rows(encoder: Encoder, query: NearestQuery, route: Route) -> Sequence[tuple[Any, ...]]:
-    return _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(route, query.k))
-
-
-def choose_route(encoder: Encoder, filters: Filters, *, exact: bool = False, k: int = SMALL_K) -> Route:
-    """The way to try first; INDEX_FILTERED may find too few."""
-    if filters and (exact or not _passes_many(filters)):
-        return Route.EXACT_FILTERED
-    if exact or index_state(encoder) is not IndexState.READY:
-        return _wide_route(encoder) if filters else Route.EXACT
+def choose_route(encoder: Encoder, filters: Filters, *, exact: bool = False) -> Route:
     if filters:
-        return Route.INDEX_FILTERED if k <= SMALL_K and not uses_bits(encoder) else _wide_route(encoder)
+        by_bits = not exact and keeps_bits(encoder) and _passes_many(filters)
+        return Route.BITS_FILTERED if by_bits else Route.EXACT_FILTERED
+    if exact or index_state(encoder) is not IndexState.READY:
+        return Route.EXACT
     return Route.BITS if uses_bits(encoder) else Route.INDEX
-
-
-def _wide_route(encoder: Encoder) -> Route:
-    """Without the index, for a filter that many items pass."""
-    return Route.BITS_FILTERED if keeps_bits(encoder) else Route.EXACT_FILTERED
 
 
 def _passes_many(filters: Filters) -> bool:
@@ -167,12 +149,6 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
             "SELECT item_id, content_hash, embedding::halfvec({size}) <=> %(query)s::halfvec({size}) AS distance "
             "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
         ),
-        Route.INDEX_FILTERED: (
-            "SELECT listed.* FROM ("
-            "SELECT item_id, content_hash, embedding::halfvec({size}) <=> %(query)s::halfvec({size}) AS distance "
-            "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST {listed} ROWS WITH TIES"
-            ") AS listed JOIN itembank_item ON id = item_id AND {condition}"
-        ),
         Route.EXACT: (
             "SELECT item_id, content_hash, {compared} <=> %(query)s::halfvec AS distance "
             "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
@@ -212,7 +188,6 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
         compared=_compared(query.span),
         size=sql.Literal(encoder.dimensions),
         candidates=sql.Literal(_candidates(route, query.k)),
-        listed=sql.Literal(LISTED),
         condition=condition_of(query.filters),
     )
 
@@ -235,8 +210,6 @@ def values_of(filters: Filters) -> dict[str, list[str | int]]:
 
 
 def _candidates(route: Route, k: int) -> int:
-    if route is Route.INDEX_FILTERED:
-        return LISTED_CANDIDATES
     if route in {Route.BITS, Route.BITS_FILTERED}:
         return BIT_CANDIDATES if k <= SMALL_K else BIT_CANDIDATES_LARGE_K
     return HNSW_CANDIDATES if k <= SMALL_K else HNSW_CANDIDATES_LARGE_K
