@@ -1,11 +1,14 @@
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.utils import translation
 
@@ -79,3 +82,16 @@ def test_a_worker_process_reranks_the_hits_of_another_process(space: Encoder, mo
     assert hits[-1].reranked
     assert "neither text nor a picture" in hits[-1].reranked.problem
     assert not QueryReranking.objects.exists()
+
+
+def test_the_command_reranks_through_the_worker_that_has_the_gpu(space: Encoder, models_dir: Path) -> None:
+    item, out = Item.objects.latest("pk"), StringIO()
+    with gpu_worker():
+        call_command(
+            "search", "--item", item.code, "--encoder", space.slug, "--rerank", "qwen3-vl-reranker-2b", "--json",
+            stdout=out,
+        )  # fmt: skip
+    hits = json.loads(out.getvalue())["hits"]
+    assert [hit["rank"] for hit in hits] == list(range(1, 10))
+    assert sorted(hit["dense_rank"] for hit in hits) == list(range(1, 10))
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)

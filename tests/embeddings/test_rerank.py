@@ -359,12 +359,14 @@ def test_the_table_names_hits_that_could_not_be_scored(bank: list[Item]) -> None
     assert f"{bank[4].code}: The picture" in " ".join(told.split())
 
 
-def test_a_worker_that_holds_the_gpu_is_named(bank: list[Item]) -> None:
+def test_a_worker_that_holds_the_gpu_is_asked(bank: list[Item], settings: Any) -> None:
+    settings.QUERY_TIMEOUT_SECONDS = 1  # this one does not answer
+    encoder = bank[0].embeddings.get().encoder.slug
     worker = GpuSlot(SLOT._path.parent, SLOT.owner.partition(":")[2], loaded_models=1)
     worker.acquire()
     try:
-        with pytest.raises(CommandError, match="worker holds the GPU"):
-            command("--item", bank[0].code, "--rerank", QWEN)
+        with pytest.raises(CommandError, match="No GPU worker answered"):
+            command("--item", bank[0].code, "--encoder", encoder, "--rerank", QWEN)
     finally:
         worker.release()
 

@@ -21,7 +21,7 @@ from embeddings.gpu import SLOT, SlotTakenError
 from embeddings.models import QueryEncoding, Reranker
 from embeddings.reranker_services import get_or_create_reranker, settle_reranker
 from embeddings.rerankers.presets import RERANKER_PRESETS
-from embeddings.search import Filters, Hit, SearchError, SearchRequest, SearchResponse, search
+from embeddings.search import Filters, Hit, Rerank, SearchError, SearchRequest, SearchResponse, search
 from embeddings.search.queries import encode_on_worker
 from embeddings.search.rerank import RerankedHit, requested_input, rerank
 from embeddings.search.types import DEFAULT_TOP_N, FILTER_FIELDS, MAX_K, METHODS
@@ -122,9 +122,14 @@ class Command(BaseCommand):
 def search_and_rerank(
     request: SearchRequest, options: dict[str, Any]
 ) -> tuple[SearchResponse, tuple[RerankedHit, ...]]:
-    """The answer with its hits in dense order, and the best of them in the reranker's."""
+    """The answer with its hits in the first stage's order, and the best of them in the reranker's.
+
+    Where a worker has the GPU slot of this machine, it does the work.
+    """
     reranker, top = find_reranker(options["rerank"]), options["rerank_top"]
-    with _device_for(reranker):
+    with _device_for(reranker) as here:
+        if not here:
+            return _reranked_by_worker(request, Rerank(reranker.slug, top, options["rerank_threshold"]))
         response = search(replace(request, k=max(request.k, top)), encode=encode_here_or_on_worker)
         started = time.perf_counter()
         reranked = rerank(
@@ -138,6 +143,16 @@ def search_and_rerank(
     spent = (time.perf_counter() - started) * 1000
     timings = {**response.timings_ms, "rerank": spent, "total": response.timings_ms["total"] + spent}
     return replace(response, timings_ms=timings), reranked
+
+
+def _reranked_by_worker(request: SearchRequest, asked: Rerank) -> tuple[SearchResponse, tuple[RerankedHit, ...]]:
+    response = search(replace(request, rerank=asked), encode=encode_on_worker)
+    reranked = tuple(
+        RerankedHit(replace(hit, rank=told.rank), hit.rank, told.score, told.image_used, told.problem)
+        for hit in response.hits
+        if (told := hit.reranked)
+    )
+    return response, reranked
 
 
 def find_reranker(slug: str) -> Reranker:
@@ -155,19 +170,18 @@ def find_reranker(slug: str) -> Reranker:
 
 
 @contextmanager
-def _device_for(reranker: Reranker) -> Iterator[None]:
-    """Own the GPU slot for the time; a server has its own device. Raises CommandError where a worker has the slot."""
+def _device_for(reranker: Reranker) -> Iterator[bool]:
+    """Own the GPU slot for the time, or have none to own: a server has its own device. False where a worker has it."""
     if reranker.backend == SERVED:
-        yield
+        yield True
         return
     try:
         SLOT.acquire()
-    except SlotTakenError as error:
-        raise CommandError(
-            _("A worker holds the GPU of this machine, so this command cannot rerank: stop the worker first.")
-        ) from error
+    except SlotTakenError:
+        yield False
+        return
     try:
-        yield
+        yield True
     finally:
         SLOT.release()
 
