@@ -41,7 +41,9 @@ def search(
         hits = marked(request, hits[: request.k])
         if item is not None:
             hits = grouped(hits, item)
-    notes = tuple(dict.fromkeys(chain.from_iterable(each.notes for each in lists)))
+    notes = tuple(
+        dict.fromkeys((*chain.from_iterable(each.notes for each in lists), *_too_many_alike(request, lists, hits)))
+    )
     route = "+".join(each.route for each in lists)
     return SearchResponse(tuple(hits), encoders_of(signals), request.method, route, timings, notes)
 
@@ -66,6 +68,15 @@ def _depths(request: SearchRequest, wanted: int, *, fused: bool) -> Iterator[int
     yield FUSED_DEPTH if fused or request.leave_out_near_duplicates else wanted
     if request.leave_out_near_duplicates:
         yield DEEPEST
+
+
+def _too_many_alike(request: SearchRequest, lists: Sequence[Listed], hits: Sequence[Hit]) -> tuple[str, ...]:
+    if not request.leave_out_near_duplicates or len(hits) >= request.k:
+        return ()
+    if all(len(each.candidates) < DEEPEST for each in lists):
+        return ()
+    note = _("Most of the %(count)s nearest items differ from the query in numbers alone and were left out.")
+    return (note % {"count": DEEPEST},)
 
 
 def _item_id(code: str) -> int:

@@ -98,6 +98,18 @@ def test_more_near_duplicates_than_are_looked_at_first_hide_no_other_item(monkey
 
 
 @pytest.mark.django_db
+def test_where_nothing_else_is_near_the_searcher_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embeddings.search.service.FUSED_DEPTH", 2)
+    monkeypatch.setattr("embeddings.search.service.DEEPEST", 4)
+    items = [make_item(text=f"주사위를 {n}번 던질 때의 확률을 구하시오.") for n in range(6)]
+    space = make_space(64)
+    fill(space, items, clustered(6, 64))
+    response = search(SearchRequest(item_code=items[0].code, encoder=space.slug, k=1, leave_out_near_duplicates=True))
+    assert not response.hits
+    assert "numbers alone" in " ".join(response.notes)
+
+
+@pytest.mark.django_db
 def test_a_short_text_beside_figures_groups_nothing() -> None:
     items = [make_item(text="그림에서 x의 값을 구하시오.") for _number in range(3)]
     for item in items:
