@@ -1,5 +1,6 @@
 """Fixtures that every test may use. Services come from tests/services.py, rows from tests/factories.py."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,17 @@ def _english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(trans_real, "_default", trans_real.translation("en"))
     with translation.override("en"):
         yield
+
+
+@pytest.fixture
+def signals_of_a_terminal() -> Iterator[None]:
+    """As a shell starts a command: what runs these tests may ignore signals itself, as `nohup` and `&` do."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

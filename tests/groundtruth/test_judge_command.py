@@ -127,7 +127,7 @@ def test_a_prompt_is_tried_and_then_judges_the_set_on_a_real_worker(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_kill_and_a_closed_terminal_pause_the_job_which_is_taken_up_again(
-    judge_server: JudgeServer, workers_find_the_test_database: None, how: signal.Signals
+    judge_server: JudgeServer, workers_find_the_test_database: None, signals_of_a_terminal: None, how: signal.Signals
 ) -> None:
     truth_set = _set()
     for _ in range(5):
