@@ -115,6 +115,19 @@ class GpuSlot:
             self._file.close()
             self._file = None
 
+    @contextmanager
+    def owned_if_free(self) -> Iterator[bool]:
+        """Own the device for the block; False where another process does, which then has to do the work."""
+        try:
+            self.acquire()
+        except SlotTakenError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.release()
+
     def is_free(self) -> bool:
         """Whether no process of this machine owns the device."""
         try:

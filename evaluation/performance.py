@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from numpy.typing import NDArray
 
 from embeddings import worker
-from embeddings.gpu import SLOT, SlotTakenError
+from embeddings.gpu import SLOT
 from embeddings.models import Embedding, Encoder, QueryEncoding
 from embeddings.search import SearchError, SearchRequest, search
 from embeddings.search.dense import has_vectors
@@ -211,18 +211,12 @@ def _encoding() -> Iterator[tuple[EncodeQuery, str]]:
 
 @contextmanager
 def _device() -> Iterator[tuple[EncodeQuery, str]]:
-    held = SLOT.held
-    if not held:
-        try:
-            SLOT.acquire()
-        except SlotTakenError:
-            yield encode_on_worker, WORKER
-            return
-    try:
-        yield (lambda row: worker.encode_query(str(row.pk))), HERE
-    finally:
-        if not held:
-            SLOT.release()
+    here: tuple[EncodeQuery, str] = (lambda row: worker.encode_query(str(row.pk))), HERE
+    if SLOT.held:
+        yield here
+        return
+    with SLOT.owned_if_free() as free:
+        yield here if free else (encode_on_worker, WORKER)
 
 
 # ---- figures

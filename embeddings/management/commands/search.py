@@ -15,7 +15,7 @@ from rich.console import Console
 
 from embeddings import worker
 from embeddings.encoders.errors import EncoderError
-from embeddings.gpu import SLOT, SlotTakenError
+from embeddings.gpu import SLOT
 from embeddings.management.search_output import plain, print_explained, print_table
 from embeddings.models import QueryEncoding, Reranker
 from embeddings.reranker_services import get_or_create_reranker, settle_reranker
@@ -172,15 +172,8 @@ def _device_for(reranker: Reranker) -> Iterator[bool]:
     if reranker.backend == SERVED:
         yield True
         return
-    try:
-        SLOT.acquire()
-    except SlotTakenError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        SLOT.release()
+    with SLOT.owned_if_free() as here:
+        yield here
 
 
 def encode_here_or_on_worker(query: QueryEncoding) -> None:
@@ -188,15 +181,11 @@ def encode_here_or_on_worker(query: QueryEncoding) -> None:
     if SLOT.held:
         worker.encode_query(str(query.pk))
         return
-    try:
-        SLOT.acquire()
-    except SlotTakenError:
-        encode_on_worker(query)
-        return
-    try:
-        worker.encode_query(str(query.pk))
-    finally:
-        SLOT.release()
+    with SLOT.owned_if_free() as here:
+        if here:
+            worker.encode_query(str(query.pk))
+            return
+    encode_on_worker(query)
 
 
 def _request(options: dict[str, Any]) -> SearchRequest:

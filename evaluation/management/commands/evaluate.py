@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from embeddings.gpu import SLOT, SlotTakenError
+from embeddings.gpu import SLOT
 from evaluation.engine.run import Progress, work_on
 from evaluation.matrix import ALPHAS, Matrix, Skipped, create_matrix
 from evaluation.models import EvaluationRun
@@ -124,15 +124,8 @@ def device_for(run: EvaluationRun) -> Iterator[bool]:
     if not run.configuration.get("reranker"):
         yield True
         return
-    try:
-        SLOT.acquire()
-    except SlotTakenError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        SLOT.release()
+    with SLOT.owned_if_free() as here:
+        yield here
 
 
 def _leave_to_worker(run: EvaluationRun, told: Progress) -> None:
