@@ -8,20 +8,19 @@ from django.conf import settings
 PATIENCE_SECONDS = 0.5  # it answers in under 1 ms; nobody waits long for one that is away
 BrokerError = (redis.RedisError, OSError)
 
-_clients: dict[str, "redis.Redis"] = {}
+_clients: dict[tuple[str, float], "redis.Redis"] = {}
 
 
-def broker() -> "redis.Redis":
-    """The client of this process. Its calls raise one of BrokerError where the broker is away."""
+def broker(*, patience: float = PATIENCE_SECONDS) -> "redis.Redis":
+    """The client of this process. Its calls raise one of BrokerError where the broker does not answer within `patience`
+    seconds.
+    """
     url = settings.CELERY_BROKER_URL
-    if url not in _clients:
-        _clients[url] = redis.Redis.from_url(
-            client_url(url),
-            socket_timeout=PATIENCE_SECONDS,
-            socket_connect_timeout=PATIENCE_SECONDS,
-            decode_responses=True,
+    if (url, patience) not in _clients:
+        _clients[url, patience] = redis.Redis.from_url(
+            client_url(url), socket_timeout=patience, socket_connect_timeout=patience, decode_responses=True
         )
-    return _clients[url]
+    return _clients[url, patience]
 
 
 def client_url(url: str) -> str:
