@@ -8,20 +8,16 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
 
+from embeddings.admin.job_list import JobAdmin
 from embeddings.admin.reading import live, with_progress
 from embeddings.dispatch import JobStateError, cancel_job, pause_job, resume_job, retry_failed
 from embeddings.models import EmbeddingJob
 from embeddings.selectors import quarantined_rows
-from itembank.admin.base import BankChangeList, ModelAdmin
+from itembank.admin.base import BankChangeList
 from itembank.admin.filters import ChoicesDropdownFilter
 
 QUARANTINED_A_PAGE = 50
@@ -47,56 +43,21 @@ class JobChangeList(BankChangeList):
 
 
 @admin.register(EmbeddingJob)
-class EmbeddingJobAdmin(ModelAdmin[EmbeddingJob]):
+class EmbeddingJobAdmin(JobAdmin[EmbeddingJob]):
+    change_list = JobChangeList
     list_display = ("number", "encoder_name", "scope", "state_badge", "how_far", "created_by", "created_at")
     list_display_links = ("number", "encoder_name")
     list_filter = (("state", ChoicesDropdownFilter), ("scope", ChoicesDropdownFilter))
     list_select_related = ("encoder", "created_by")
-    list_filter_submit = True
-    list_per_page = 50
-    list_fullwidth = True
-    sortable_by = ()
-    actions = None
-    show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a job starts from an encoder's page or from selected items
 
-    def has_change_permission(self, request: HttpRequest, obj: EmbeddingJob | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: EmbeddingJob | None = None) -> bool:
-        return False
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return JobChangeList
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        progress, control = never_cache(require_safe(self.progress_view)), require_POST(self.control_view)
-        return [
-            path("<int:pk>/progress/", wrap(progress), name="embeddings_embeddingjob_progress"),
-            path("<int:pk>/control/<str:control>/", wrap(control), name="embeddings_embeddingjob_control"),
-            *super().get_urls(),
-        ]
-
     # ---- the list
-
-    @admin.display(description=gettext_lazy("job"))
-    def number(self, job: EmbeddingJob) -> str:
-        return f"#{job.pk}"
 
     @admin.display(description=gettext_lazy("encoder"))
     def encoder_name(self, job: EmbeddingJob) -> str:
         return job.encoder.title
-
-    @admin.display(description=gettext_lazy("state"))
-    def state_badge(self, job: EmbeddingJob) -> SafeString:
-        return render_to_string("embeddings/state_badge.html", {"job": job})
-
-    @admin.display(description=gettext_lazy("progress"))
-    def how_far(self, job: EmbeddingJob) -> SafeString:
-        return render_to_string("embeddings/progress_cell.html", {"job": job})
 
     # ---- one job
 

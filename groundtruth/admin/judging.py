@@ -7,14 +7,10 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.loader import render_to_string
-from django.urls import URLPattern, path
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
 
+from embeddings.admin.job_list import JobAdmin
 from groundtruth import dispatch
 from groundtruth.admin import judge_pages as pages
 from groundtruth.admin.judge_forms import CapForm, JudgeJobForm
@@ -45,7 +41,8 @@ class JudgeJobChangeList(BankChangeList):
 
 
 @admin.register(JudgeJob)
-class JudgeJobAdmin(OwnPagesAdmin[JudgeJob]):
+class JudgeJobAdmin(OwnPagesAdmin[JudgeJob], JobAdmin[JudgeJob]):
+    change_list = JudgeJobChangeList
     list_display = (
         "number",
         "truth_set",
@@ -60,52 +57,14 @@ class JudgeJobAdmin(OwnPagesAdmin[JudgeJob]):
     list_display_links = ("number", "truth_set")
     list_filter = (("state", ChoicesDropdownFilter), ("purpose", ChoicesDropdownFilter))
     list_select_related = ("truth_set", "prompt")
-    list_filter_submit = True
-    list_per_page = 50
-    list_fullwidth = True
-    sortable_by = ()
-    actions = None
-    show_full_result_count = False
 
     class Media:
         css = {"all": ("groundtruth/judging.css",)}
-
-    def has_change_permission(self, request: HttpRequest, obj: JudgeJob | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: JudgeJob | None = None) -> bool:
-        return False  # its ledger stays
 
     def has_view_permission(self, request: HttpRequest, obj: JudgeJob | None = None) -> bool:
         """Who spends, or plans, sees what became of it."""
         mine = self.has_add_permission(request) or request.user.has_perm("groundtruth.can_spend")
         return mine or super().has_view_permission(request, obj)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return JudgeJobChangeList
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        progress, control = never_cache(require_safe(self.progress_view)), require_POST(self.control_view)
-        return [
-            path("<int:pk>/progress/", wrap(progress), name="groundtruth_judgejob_progress"),
-            path("<int:pk>/control/<str:control>/", wrap(control), name="groundtruth_judgejob_control"),
-            *super().get_urls(),
-        ]
-
-    # ---- the list
-
-    @admin.display(description=gettext_lazy("job"))
-    def number(self, job: JudgeJob) -> str:
-        return f"#{job.pk}"
-
-    @admin.display(description=gettext_lazy("state"))
-    def state_badge(self, job: JudgeJob) -> SafeString:
-        return render_to_string("embeddings/state_badge.html", {"job": job})
-
-    @admin.display(description=gettext_lazy("progress"))
-    def how_far(self, job: JudgeJob) -> SafeString:
-        return render_to_string("embeddings/progress_cell.html", {"job": job})
 
     @admin.display(description=gettext_lazy("spent / limit"))
     def spent(self, job: JudgeJob) -> str:
