@@ -74,6 +74,11 @@ class RerankIn(Schema):
     reranker: Line = Field(description="Its slug.")
     top_n: int = Field(DEFAULT_TOP_N, ge=1, le=MAX_K, description="Hits that it reads.")
     threshold: float = Field(0, ge=0, le=1, description="Hits that it scores below keep their order after the others.")
+    everywhere: bool = Field(
+        False,
+        description="Also where the reranker is switched off since evaluation showed harm: for the kind of the query "
+        "item, or that of a filter with one value. Without, `reranked_by` is empty there, and a note says why.",
+    )
 
 
 class SearchIn(SearchOptions):
@@ -178,6 +183,7 @@ class SearchOut(Schema):
                     "route": "index",
                     "timings_ms": {"encode": 21.4, "search": 4.2, "total": 26.0},
                     "notes": [],
+                    "reranked_by": "",
                 }
             ]
         }
@@ -189,6 +195,7 @@ class SearchOut(Schema):
     route: str = Field(description="How the hits were found, such as `index` or `exact`.")
     timings_ms: dict[str, float]
     notes: list[str] = Field(description="Warnings about this answer, for people.")
+    reranked_by: str = Field(description="The slug of the reranker that ordered the hits; empty where none did.")
 
 
 @router.post(
@@ -248,7 +255,7 @@ def _shown(response: SearchResponse, *, with_items: bool) -> dict[str, Any]:
     hits = [
         asdict(hit) | {"matched_terms": dict(hit.matched_terms), "item": items.get(hit.code)} for hit in response.hits
     ]
-    names = ("encoder", "method", "route", "timings_ms", "notes")
+    names = ("encoder", "method", "route", "timings_ms", "notes", "reranked_by")
     return {"hits": hits} | {name: getattr(response, name) for name in names}
 
 

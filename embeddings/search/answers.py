@@ -65,8 +65,9 @@ class SearchResponse:
 
     `route` says how they were found: "index", "exact", "exact-filtered", "bits", "bits-filtered" or
     "words", with "+" between those of several signals. `encoder` is empty where none was asked, and has ", " between
-    several. `timings_ms` holds the stages "encode", "search", "rerank" where it was asked for, and their "total".
-    `notes` are translated warnings about this answer.
+    several. `timings_ms` holds the stages "encode", "search", "rerank" where a reranker read hits, and their "total".
+    `reranked_by` is the slug of the reranker that ordered the hits, empty where none did. `notes` are translated
+    warnings about this answer.
     """
 
     hits: tuple[Hit, ...]
@@ -75,3 +76,4 @@ class SearchResponse:
     route: str
     timings_ms: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    reranked_by: str = ""

@@ -45,7 +45,8 @@ def search(
         dict.fromkeys((*chain.from_iterable(each.notes for each in lists), *_too_many_alike(request, lists, hits)))
     )
     route = "+".join(each.route for each in lists)
-    return SearchResponse(tuple(hits), encoders_of(signals), request.method, route, timings, notes)
+    reranked_by = request.rerank.reranker if request.rerank and any(hit.reranked for hit in hits) else ""
+    return SearchResponse(tuple(hits), encoders_of(signals), request.method, route, timings, notes, reranked_by)
 
 
 def _found(request: SearchRequest, signals: Sequence[Signal], item: int | None) -> tuple[list[Listed], Sequence[Hit]]:

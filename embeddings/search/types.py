@@ -83,12 +83,14 @@ FILTER_FIELDS = tuple(each.name for each in fields(Filters))
 @dataclass(frozen=True, slots=True)
 class Rerank:
     """The best `top_n` hits are read once more by the reranker of that slug; those that it scores below `threshold`
-    (0 to 1) keep their order after the others. Raises SearchError where a number is out of range.
+    (0 to 1) keep their order after the others. `everywhere` is also for queries in a slice where the reranker is
+    switched off. Raises SearchError where a number is out of range.
     """
 
     reranker: str
     top_n: int = DEFAULT_TOP_N
     threshold: float = 0.0
+    everywhere: bool = False
 
     def __post_init__(self) -> None:
         check_reranking(self.top_n, self.threshold)
