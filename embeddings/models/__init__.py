@@ -1,6 +1,7 @@
 """Vector spaces, vectors, terms, and the rows that own embedding work."""
 
 from embeddings.models.encoders import ENCODER_SLUG, Encoder, EncoderPart
+from embeddings.models.feedback import SearchMark, SearchQuery
 from embeddings.models.jobs import EmbeddingJob, JobItem
 from embeddings.models.lexical import ItemTerms, LexicalGeneration, LexicalPart
 from embeddings.models.rerankers import QueryReranking, Reranker
@@ -19,4 +20,6 @@ __all__ = [
     "QueryEncoding",
     "QueryReranking",
     "Reranker",
+    "SearchMark",
+    "SearchQuery",
 ]
