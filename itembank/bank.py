@@ -27,19 +27,26 @@ def item_counts() -> ItemCounts:
 
 @dataclass(frozen=True, slots=True)
 class FilterOptions:
-    """The values that occur in the bank, sorted; without the empty one."""
+    """The values that occur in the bank, sorted; without the empty one. `batch` holds the number and the name of the
+    newest uploads that items came with, the newest first.
+    """
 
     subject: list[str]
     grade: list[str]
     unit: list[str]
     item_type: list[str]
     difficulty: list[int]
+    curriculum_code: list[str]
+    cognitive_level: list[str]
+    batch: list[tuple[int, str]]
 
 
 def value_choices(options: FilterOptions, field: str) -> list[tuple[str, str]]:
-    """(value, what the reader sees) of one field, for a drop-down."""
+    """(value, what the reader sees) of one field, for a drop-down; none of a field whose values are not listed."""
+    if field == "batch":
+        return [(str(number), f"{name} ({number})") for number, name in options.batch]
     shown = item_type_label if field == "item_type" else str
-    return [(str(value), shown(value)) for value in getattr(options, field)]
+    return [(str(value), shown(value)) for value in getattr(options, field, [])]
 
 
 # A loose index scan: one probe a value, where DISTINCT reads every row.
@@ -54,10 +61,20 @@ SELECT coalesce(array_agg(v ORDER BY v), '{{}}') FROM value WHERE v IS NOT NULL 
 """
 
 
+_UPLOADS = """
+SELECT coalesce(json_agg(json_build_array(id, file_name) ORDER BY id DESC), '[]') FROM (
+    SELECT id, file_name FROM itembank_uploadbatch AS batch
+    WHERE EXISTS (SELECT FROM itembank_item WHERE batch_id = batch.id) ORDER BY id DESC LIMIT 100
+) AS newest
+"""
+_COLUMNS = tuple(field.name for field in fields(FilterOptions) if field.name != "batch")
+
+
 def filter_options() -> FilterOptions:
     """All the options in one query."""
-    columns = [field.name for field in fields(FilterOptions)]
+    values = [_VALUES.format(column=column) for column in _COLUMNS]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT " + ", ".join(f"({_VALUES.format(column=column)})" for column in columns))
-        (row,) = cursor.fetchall()
-    return FilterOptions(*row)
+        cursor.execute("SELECT " + ", ".join(f"({each})" for each in (*values, _UPLOADS)))
+        ((*found, uploads),) = cursor.fetchall()
+    uploaded = [(number, name) for number, name in uploads]
+    return FilterOptions(**dict(zip(_COLUMNS, found, strict=True)), batch=uploaded)

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -151,6 +152,9 @@ class Item(models.Model):
             models.Index(fields=["item_type", "id"], name="item_item_type"),
             models.Index(fields=["difficulty", "id"], name="item_difficulty"),
             models.Index(fields=["category", "id"], name="item_category"),
+            models.Index(fields=["curriculum_code", "id"], name="item_curriculum_code"),
+            models.Index(fields=["cognitive_level", "id"], name="item_cognitive_level"),
+            GinIndex(fields=["metadata"], name="item_metadata", opclasses=["jsonb_path_ops"]),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(code=""), name="item_code_not_empty"),

@@ -10,6 +10,7 @@ Statements run on Django's connection through psycopg's own cursor, with vectors
 2-3 ms a query), and are never prepared: a prepared plan would outlive the settings it was made for.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +27,8 @@ from psycopg import sql
 from embeddings.indexes import IndexState, index_state, uses_bits
 from embeddings.models import Encoder
 from embeddings.partitions import bits_name, keeps_bits, partition_name
-from embeddings.search.types import Filters
+from embeddings.search.filters import Filters
+from itembank.matching import wanted_metadata
 
 Vector = NDArray[np.float32]
 
@@ -199,14 +201,35 @@ def _compared(span: Span | None) -> sql.Composable:
 
 
 def condition_of(filters: Filters) -> sql.Composed:
-    return sql.SQL(" AND ").join(
-        sql.SQL("{} = ANY({})").format(sql.Identifier(name), sql.Placeholder(name)) for name in filters.as_dict()
-    )
+    """Of itembank_item, with the parameters of `values_of`."""
+    plain = [
+        sql.SQL("{} = ANY({})").format(sql.Identifier(_COLUMNS.get(name, name)), sql.Placeholder(name))
+        for name in filters.as_dict()
+        if name != "metadata"
+    ]
+    contained = [
+        sql.SQL("metadata @> ANY({}::text[]::jsonb[])").format(sql.Placeholder(name)) for name in _metadata_of(filters)
+    ]
+    return sql.SQL(" AND ").join(plain + contained)
 
 
 def values_of(filters: Filters) -> dict[str, list[str | int]]:
     """The parameters of the condition."""
-    return {name: list(values) for name, values in filters.as_dict().items()}
+    plain: dict[str, list[str | int]] = {
+        name: list(values) for name, values in filters.as_dict().items() if name != "metadata"
+    }
+    return plain | _metadata_of(filters)
+
+
+_COLUMNS = {"batch": "batch_id"}  # where a column is called otherwise than its field
+
+
+def _metadata_of(filters: Filters) -> dict[str, list[str | int]]:
+    """A parameter for each key: the objects, as JSON, of which metadata must contain one."""
+    return {
+        f"metadata_{number}": [json.dumps(each) for each in alternatives]
+        for number, alternatives in enumerate(wanted_metadata(filters.metadata))
+    }
 
 
 def _candidates(route: Route, k: int) -> int:

@@ -1,15 +1,17 @@
 """What a search takes and gives. Requests check themselves: one that exists can be run."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from django.utils.translation import gettext as _
 
+from embeddings.search.errors import SearchError, check_storable
+from embeddings.search.filters import FILTER_FIELDS, Filters
 from itembank.formulas import as_formula, is_bare_latex
-from itembank.models import Item
 
-MIN_DIFFICULTY, MAX_DIFFICULTY = 1, 5
+__all__ = ["FILTER_FIELDS", "Filters", "Rerank", "SearchError", "SearchRequest"]
+
 MAX_K = 100
 MAX_TEXT_CHARACTERS = 20_000
 METHODS = ("dense", "lexical", "hybrid", "rrf", "ensemble")
@@ -23,61 +25,6 @@ WEAK_BELOW: Mapping[str, float] = {
     "rrf": 0.0125,  # the twentieth of one ranking alone, or the hundredth of two
 }
 """Hits with a lower score are marked weak, where the request says nothing else."""
-
-
-class SearchError(Exception):
-    """A search that cannot be run. `code` is stable; `message` is translated and says what to do."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which items may be hits: any of the values within a field, all of the fields together. Empty: every item."""
-
-    subject: tuple[str, ...] = ()
-    grade: tuple[str, ...] = ()
-    unit: tuple[str, ...] = ()
-    item_type: tuple[str, ...] = ()
-    difficulty: tuple[int, ...] = ()
-    category: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for value in (*self.subject, *self.grade, *self.unit, *self.item_type):
-            _check_storable(value)
-        for level in self.difficulty:
-            if not MIN_DIFFICULTY <= level <= MAX_DIFFICULTY:
-                raise _bad_difficulty(str(level))
-        for value in self.category:
-            if value not in Item.ItemCategory.values:
-                raise SearchError(
-                    "unknown-category",
-                    _("There is no category “%(value)s”. Use one of %(known)s.")
-                    % {"value": value, "known": ", ".join(Item.ItemCategory.values)},
-                )
-
-    def __bool__(self) -> bool:
-        return any(self.as_dict().values())
-
-    def as_dict(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
-        """Field -> its values, for the fields that filter."""
-        return {name: values for name in FILTER_FIELDS if (values := getattr(self, name))}
-
-    @classmethod
-    def parse(cls, pairs: Iterable[str]) -> "Filters":
-        """Filters from "field=value" strings; a field may come several times. Raises SearchError."""
-        values: dict[str, list[str]] = {}
-        for pair in pairs:
-            name, value = _split(pair)
-            values.setdefault(name, []).append(value)
-        difficulty = tuple(_difficulty(value) for value in values.pop("difficulty", []))
-        return cls(difficulty=difficulty, **{name: tuple(dict.fromkeys(found)) for name, found in values.items()})
-
-
-FILTER_FIELDS = tuple(each.name for each in fields(Filters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +41,7 @@ class Rerank:
 
     def __post_init__(self) -> None:
         check_reranking(self.top_n, self.threshold)
-        _check_storable(self.reranker)
+        check_storable(self.reranker)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +101,7 @@ class SearchRequest:
                 % {"method": self.method, "known": ", ".join(METHODS)},
             )
         for slug in (self.encoder or "", *self.encoders):
-            _check_storable(slug)
+            check_storable(slug)
         if not 0 <= self.alpha <= 1:
             raise SearchError("bad-alpha", _("The share of the vectors (alpha) is a number from 0 to 1."))
         if (self.method == "ensemble") != bool(self.encoders) or len(set(self.encoders)) != len(self.encoders):
@@ -183,7 +130,7 @@ class SearchRequest:
                 % {"length": length, "most": MAX_TEXT_CHARACTERS},
             )
         for text in (self.text.replace("\x00", " "), self.formula, self.item_code or ""):
-            _check_storable(text)
+            check_storable(text)
         if self.formula.strip() and as_formula(self.formula) is None:
             raise SearchError(
                 "broken-formula", _("The formula is not one piece of LaTeX. Leave out text and further “$” signs.")
@@ -202,41 +149,6 @@ def check_reranking(top_n: int, threshold: float) -> None:
             "threshold-out-of-range",
             _("A reranker scores from 0 to 1; %(threshold)s is no threshold for it.") % {"threshold": threshold},
         )
-
-
-def _check_storable(text: str) -> None:
-    if any(character == "\x00" or 0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise SearchError("broken-text", _("The text holds a broken character (NUL or half of a pair). Type it again."))
-
-
-def _split(pair: str) -> tuple[str, str]:
-    name, separator, value = (part.strip() for part in pair.partition("="))
-    if not separator or not value:
-        raise SearchError(
-            "broken-filter",
-            _("The filter “%(filter)s” is not of the form field=value, for example subject=수학.") % {"filter": pair},
-        )
-    if name not in FILTER_FIELDS:
-        raise SearchError(
-            "unknown-filter",
-            _("There is no filter “%(name)s”. Use one of %(known)s.")
-            % {"name": name, "known": ", ".join(FILTER_FIELDS)},
-        )
-    return name, value
-
-
-def _difficulty(value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or len(value) > 2:
-        raise _bad_difficulty(value)
-    return int(value)
-
-
-def _bad_difficulty(value: str) -> SearchError:
-    return SearchError(
-        "bad-difficulty",
-        _("“%(value)s” is not a difficulty. Use a whole number from %(least)s to %(most)s.")
-        % {"value": value, "least": MIN_DIFFICULTY, "most": MAX_DIFFICULTY},
-    )
 
 
 def _bad_ensemble() -> SearchError:

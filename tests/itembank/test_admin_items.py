@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from itembank.bank import FilterOptions, ItemCounts, filter_options, item_counts
-from itembank.models import Item
+from itembank.bank import FilterOptions, ItemCounts, filter_options, item_counts, value_choices
+from itembank.models import Item, UploadBatch
 from tests.factories import allow, make_admin, make_image, make_item, make_staff
 from tests.itembank.uploading import counts, imported
 from tests.itembank.uploads.builders import item as upload_row
@@ -297,13 +297,24 @@ def test_counts_are_by_category() -> None:
 def test_filter_options_are_the_values_that_occur_sorted_and_never_empty() -> None:
     for subject, grade, difficulty in (("수학", "", 3), ("물리학", "고1", None), ("수학", "고1", 1)):
         make_item(subject=subject, grade=grade, difficulty=difficulty, unit="", item_type="")
-    assert filter_options() == FilterOptions(
-        subject=["물리학", "수학"], grade=["고1"], unit=[], item_type=[], difficulty=[1, 3]
-    )
+    make_item(curriculum_code="9수02-05", cognitive_level="적용", grade="고1", unit="", item_type="")
+    options = filter_options()
+    assert (options.subject, options.grade, options.difficulty) == (["물리학", "수학"], ["고1"], [1, 3])
+    assert (options.unit, options.item_type) == ([], [])
+    assert (options.curriculum_code, options.cognitive_level) == (["9수02-05"], ["적용"])
+
+
+def test_uploads_to_filter_by_are_those_that_items_came_with_newest_first() -> None:
+    uploads = [UploadBatch.objects.create(file_name=name) for name in ("a.csv", "empty.csv", "b.csv")]
+    for upload in (uploads[0], uploads[2], uploads[2]):
+        make_item(batch=upload)
+    options = filter_options()
+    assert options.batch == [(uploads[2].pk, "b.csv"), (uploads[0].pk, "a.csv")]
+    assert value_choices(options, "batch")[0] == (str(uploads[2].pk), f"b.csv ({uploads[2].pk})")
 
 
 def test_filter_options_of_an_empty_bank_are_empty() -> None:
-    assert filter_options() == FilterOptions([], [], [], [], [])
+    assert filter_options() == FilterOptions([], [], [], [], [], [], [], [])
 
 
 def test_accounts_can_be_made_and_listed(admin: Client) -> None:
