@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,8 +9,8 @@ class EvaluationConfig(AppConfig):
 
     def ready(self) -> None:
         from evaluation import monitoring
-        from evaluation.roles import grant_roles
+        from evaluation.roles import GRANTS
+        from groundtruth.roles import offer
 
-        # After the roles themselves: groundtruth comes earlier among the apps.
-        post_migrate.connect(grant_roles, sender=self, dispatch_uid="evaluation.roles")
+        offer(self, GRANTS)
         monitoring.register_all()

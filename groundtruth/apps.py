@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,8 +9,7 @@ class GroundTruthConfig(AppConfig):
 
     def ready(self) -> None:
         from groundtruth import monitoring
-        from groundtruth.roles import make_missing_roles
+        from groundtruth.roles import ROLES, offer
 
-        # After the handler that makes the permissions: that of django.contrib.auth was connected before.
-        post_migrate.connect(make_missing_roles, sender=self, dispatch_uid="groundtruth.roles")
+        offer(self, ROLES)
         monitoring.register_all()

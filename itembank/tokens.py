@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from itembank.api.scopes import scopes_of
 from itembank.models import ApiToken
 
 MARK = "ib_"
@@ -17,16 +19,23 @@ SHOWN = 8
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
+class TokenError(ValueError):
+    """The token may not be made. The message is for whoever asks for it."""
+
+
 def make_token(
     *, client: str, scopes: Iterable[str], user: User | None = None, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
-    """The row, and the secret, which nobody can read again."""
+    """The row, and the secret, which nobody can read again. Raises TokenError for scopes that `user` does not have."""
+    given = sorted(set(scopes))
+    if user is not None and not scopes_of(user).issuperset(given):
+        raise TokenError(_("Nobody can give a token more than they may do themselves."))
     secret = MARK + secrets.token_urlsafe(32)
     token = ApiToken.objects.create(
         client=client,
         prefix=secret[: len(MARK) + SHOWN],
         digest=_digest(secret),
-        scopes=sorted(set(scopes)),
+        scopes=given,
         created_by=user,
         expires_at=expires_at,
     )

@@ -3,6 +3,7 @@
 from groundtruth.models.judging import JudgeBatch, JudgeJob, JudgeQuestion, ModelPrice, Prompt
 from groundtruth.models.ledger import LedgerEntry, SpendDay
 from groundtruth.models.review import Change, Judgement, ReviewPair, ReviewRound
+from groundtruth.models.roles import RoleGrant
 from groundtruth.models.sets import Relevance, TruthItem, TruthPair, TruthQuery, TruthSet
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Relevance",
     "ReviewPair",
     "ReviewRound",
+    "RoleGrant",
     "SpendDay",
     "TruthItem",
     "TruthPair",

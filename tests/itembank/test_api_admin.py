@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from itembank.api.scopes import PERMISSIONS, Scope
 from itembank.models import ApiCall, ApiToken
-from itembank.tokens import make_token
+from itembank.tokens import TokenError, make_token
 from tests.api import Api, problem
 from tests.factories import allow, make_admin, make_staff
 
@@ -54,6 +55,32 @@ def test_nobody_hands_on_more_than_they_may(client: Client) -> None:
     assert not ApiToken.objects.exists()
     client.post(f"{TOKENS}add/", ASKED | {"scopes": ["search"]})
     assert ApiToken.objects.get().scopes == ["search"]
+
+
+def test_the_service_hands_on_no_more_than_its_maker_may_either() -> None:
+    maker = allow(make_staff(), *PERMISSIONS[Scope.SEARCH])
+    with pytest.raises(TokenError):
+        make_token(client="c", scopes=["search", "jobs:write"], user=maker)
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["Engineer", "Lead"])
+def test_engineers_and_leads_make_and_revoke_tokens(client: Client, role: str) -> None:
+    user = make_staff()
+    user.groups.add(Group.objects.get(name__endswith=role))
+    client.force_login(user)
+    secret = made(client)
+    client.post(TOKENS, {"action": "revoke", "_selected_action": [ApiToken.objects.get().pk]})
+    problem(Api(token=secret).get("/items"), 401, "token-revoked")
+
+
+@pytest.mark.parametrize("page", [TOKENS, f"{TOKENS}add/", f"{TOKENS}1/change/", "/admin/itembank/apicall/"])
+def test_content_staff_have_none_of_these_pages(client: Client, page: str) -> None:
+    make_token(client="c", scopes=["search"])
+    user = make_staff()
+    user.groups.add(Group.objects.get(name__endswith="Content staff"))
+    client.force_login(user)
+    assert client.get(page).status_code == 403
 
 
 @pytest.mark.parametrize("wrong", [{"client": ""}, {"client": "a" * 101}, {"scopes": []}, {"days": 0}, {"days": 9_999}])
