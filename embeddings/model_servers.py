@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from embeddings.encoders.errors import EncoderError, ItemInputError, ModelUnavailable
+from itembank.threads import ThreadPool
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
@@ -83,7 +84,7 @@ class ModelServer:
         self._key: str = settings.MODEL_SERVER_KEYS.get(name, "")
         self._client = self._connect()
         self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(self.concurrency, f"server-{name}")
+        self._pool = ThreadPool(self.concurrency, f"server-{name}")
 
     def close(self) -> None:
         """Requests on their way are given up, not waited for: the server may never answer."""

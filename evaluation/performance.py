@@ -8,7 +8,6 @@ not what is measured. Rows of these queries are removed at the end.
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -29,6 +28,7 @@ from evaluation.environment import describe_environment
 from evaluation.models import PerformanceRun
 from evaluation.service_memory import MIB, Memory, gib
 from evaluation.service_queries import PerformanceError, kinds_of, requests
+from itembank.threads import ThreadPool
 
 WARM_UP = 5  # calls after the first, which loads the model
 OTHER_CALLS = 200  # at most, of kinds but the main one and of several clients at once
@@ -126,7 +126,7 @@ class Bench:
         ready = list(islice(self.queries(kind), max(clients, min(self.plan.calls, OTHER_CALLS))))
         shares = [ready[start::clients] for start in range(clients)]
         began = time.perf_counter()
-        with ThreadPoolExecutor(clients) as pool:
+        with ThreadPool(clients) as pool:
             answered = sum(pool.map(self._share, shares))
         return _per_second(answered, time.perf_counter() - began)
 

@@ -1,6 +1,7 @@
 """The floors of the house, and what the web process must not carry."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,19 @@ def test_tests_are_not_imported_by_the_application() -> None:
     wrong = [str(module) for floor in FLOORS for module in modules(floor) for _, name in imported(module)
              if name.split(".")[0] == "tests"]  # fmt: skip
     assert not wrong
+
+
+def test_threads_begin_in_one_place_and_so_carry_the_request_id() -> None:
+    """But those that work for no one request: supervisors, counts sent together, and what looks after idle models."""
+    nobodys = {"itembank/processes.py", "itembank/monitoring/counts.py", "embeddings/worker.py"}
+    starts = re.compile(r"ThreadPoolExecutor|threading\.Thread\(|threading\.Timer\(")
+    found = {
+        str(module.relative_to(settings.BASE_DIR))
+        for floor in FLOORS
+        for module in modules(floor)
+        if "benchmarks" not in module.parts and starts.search(module.read_text(encoding="utf-8"))
+    }
+    assert found == {"itembank/threads.py"} | nobodys
 
 
 def test_the_web_process_imports_no_model_library() -> None:

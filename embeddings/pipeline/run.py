@@ -9,7 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ from embeddings.pipeline.batches import MicroBatch, cut, embed
 from embeddings.pipeline.inputs import Prepared, needless, prepare, read_works
 from embeddings.pipeline.leases import LEASE, Claim, Lease
 from embeddings.pipeline.results import Results, drop, skip, write
+from itembank.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,8 @@ class Run(JobRun):
     """
 
     _model: Model[EncoderBackend] = field(init=False)
-    _preparers: ThreadPoolExecutor = field(init=False)
-    _forwarder: ThreadPoolExecutor = field(init=False)
+    _preparers: ThreadPool = field(init=False)
+    _forwarder: ThreadPool = field(init=False)
     _planned: deque[MicroBatch] = field(default_factory=deque, init=False)
     _flying: deque[tuple[MicroBatch, "Future[Results]"]] = field(default_factory=deque, init=False)
     _failed_in_a_row: int = field(default=0, init=False)
@@ -108,8 +109,8 @@ class Run(JobRun):
 
     def _work(self) -> None:
         with ExitStack() as stack:
-            self._preparers = stack.enter_context(ThreadPoolExecutor(PREPARERS, "preprocess"))
-            self._forwarder = stack.enter_context(ThreadPoolExecutor(1, "forward"))
+            self._preparers = stack.enter_context(ThreadPool(PREPARERS, "preprocess"))
+            self._forwarder = stack.enter_context(ThreadPool(1, "forward"))
             stack.callback(self._drop_what_has_not_begun)
             while self._fill():
                 _batch, future = self._flying.popleft()

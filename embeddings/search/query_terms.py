@@ -15,6 +15,7 @@ from itembank import terms as analyser
 from itembank.canonical import embedding_text
 from itembank.formulas import Formula, split_formulas
 from itembank.models import Item
+from itembank.threads import start_thread
 
 LONGEST_WORD = 8  # of Korean, in syllables
 _PIECE = re.compile(r"[가-힣]+|[A-Za-z][A-Za-z0-9]*|[0-9]+(?:[.,][0-9]+)*|[^\w\s]")
@@ -60,7 +61,7 @@ def _terms(text: str) -> QueryTerms:
 def _warm_up() -> None:
     """Load the analyser beside this request; one thread is enough."""
     if _warming.acquire(blocking=False):
-        threading.Thread(target=_load, name="load-kiwi", daemon=True).start()
+        start_thread(_load, name="load-kiwi")
 
 
 def _load() -> None:

@@ -4,7 +4,6 @@ Runs where the GPU slot is: in a worker, or in a command that owns the slot.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -22,6 +21,7 @@ from embeddings.search.answers import Hit
 from embeddings.search.queries import sanitised
 from embeddings.search.types import DEFAULT_TOP_N, MAX_K, SearchError, SearchRequest, check_reranking
 from itembank.models import Item
+from itembank.threads import ThreadPool
 
 PREPARERS = 4
 
@@ -129,7 +129,7 @@ def _pairs(backend: RerankerBackend, query: EncoderInput, hits: Sequence[Hit]) -
         with translation.override(language):  # a new thread does not know the reader's
             return _pair(backend, query, contents.get(hit.item_id))
 
-    with ThreadPoolExecutor(PREPARERS, "preprocess") as pool:
+    with ThreadPool(PREPARERS, "preprocess") as pool:
         return list(pool.map(pair, hits))
 
 

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
@@ -25,6 +24,7 @@ from groundtruth.judging.pricing import maximum_cost, price_of
 from groundtruth.judging.questions import Question
 from groundtruth.models import JudgeJob, JudgeQuestion, LedgerEntry
 from groundtruth.set_services import SetError
+from itembank.threads import ThreadPool
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def work_on(job_id: int, deadline: float, stopping: threading.Event) -> bool:
     except JudgeError as error:
         hold_job(job_id, str(error))
         return True
-    with ThreadPoolExecutor(threads, thread_name_prefix=f"judge-{job_id}") as pool:
+    with ThreadPool(threads, thread_name_prefix=f"judge-{job_id}") as pool:
         loops = [pool.submit(_Asker(job_id, deadline, stopping)) for _each in range(threads)]
     for loop in loops:
         loop.result()

@@ -3,10 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from itembank.models import SanitisedImage
 from itembank.storage import image_stored, store_image
+from itembank.threads import ThreadPool
 from itembank.uploads.drafts import ImageError, ItemDraft, RowError
 from itembank.uploads.images import ImageEntry, ImageSource
 from itembank.uploads.pictures import sanitise
@@ -42,7 +42,7 @@ class ImageIntake:
             return error
 
     def _taken(self, entries: Sequence[ImageEntry]) -> dict[str, Outcome]:
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPool(THREADS) as pool:
             hashes = dict(zip(entries, pool.map(self._source_hash, entries), strict=True))
             known = _known({value for value in hashes.values() if isinstance(value, str)})
             first = {value: entry for entry, value in hashes.items() if isinstance(value, str) and value not in known}

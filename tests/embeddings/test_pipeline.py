@@ -23,6 +23,8 @@ from embeddings.pipeline.inputs import Work as ItemWork
 from embeddings.pipeline.leases import release_overdue_rows, release_rows_of
 from embeddings.pipeline.run import JobStuckError, Run
 from embeddings.selectors import progress
+from itembank import request_ids
+from itembank.logs import RequestIdFilter
 from itembank.models import Item, ItemImage
 from itembank.services import save_item
 from itembank.storage import store_image
@@ -160,6 +162,20 @@ def test_one_bad_item_is_cornered_and_the_rest_goes_on(faulty_encoder: Encoder, 
     assert row.item == bad
     assert row.failures_alone == 3
     assert row.reason == "RuntimeError: the model stumbled"
+
+
+def test_what_the_model_logs_has_the_id_of_the_request_that_rang(
+    faulty_encoder: Encoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_items(5)
+    make_item(text=RAISES)
+    caplog.handler.addFilter(RequestIdFilter())
+    with request_ids.working_for("the-request"):
+        one_run(start_job(encoder=faulty_encoder, scope=Scope.MISSING))
+    said = [each for each in caplog.records if "is split" in each.getMessage()]
+    assert said
+    assert {each.threadName for each in said} == {"forward_0"}
+    assert {each.__dict__["request_id"] for each in said} == {"the-request"}
 
 
 def test_a_device_without_room_gets_smaller_batches_and_no_item_fails(

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from groundtruth.judging import outcomes, run
 from groundtruth.models import JudgeJob, Judgement, JudgeQuestion, LedgerEntry, TruthPair, TruthSet
+from itembank import request_ids
+from itembank.logs import RequestIdFilter
 from itembank.models import Item
 from itembank.services import save_item
 from tests.factories import make_image, make_item
@@ -53,6 +55,21 @@ def test_a_job_asks_each_question_once_and_pays_what_the_provider_counted(judge_
     assert charged(job) == judge_server.charged(Decimal("0.15"), Decimal("0.60")) > 0
     assert_books_balance(job)
     assert job.held_usd == charged(job)
+
+
+def test_what_the_threads_of_a_job_log_has_the_id_of_the_request_that_rang(
+    judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_question: JudgeQuestion) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(run, "built_from", broken)
+    caplog.handler.addFilter(RequestIdFilter())
+    with request_ids.working_for("the-request"):
+        job = work(running_job(1))
+    (said,) = [each for each in caplog.records if "is paused" in each.getMessage()]
+    assert said.threadName == f"judge-{job.pk}_0"
+    assert said.__dict__["request_id"] == "the-request"
 
 
 def test_an_answer_is_written_to_its_pairs_with_the_call_that_was_paid(judge_server: JudgeServer) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from itembank.broker import broker
 from itembank.celery import app
 from itembank.logs import logging_config
 from itembank.processes import ChildProcess, worker_answers, worker_process
+from itembank.threads import ThreadPool, start_thread
 from itembank.worker_signals import ID_HEADER
 from tests.api import Api, problem
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
@@ -102,6 +104,43 @@ def test_an_exception_stays_on_its_line_of_json(log: StringIO) -> None:
 def test_a_problem_of_the_api_names_the_id() -> None:
     response = Api(token="").client.get("/api/v1/items", headers={"X-Request-ID": GIVEN})
     assert problem(response, 401, "not-signed-in")["request_id"] == GIVEN
+
+
+# ---- threads
+
+
+def test_a_thread_logs_the_id_of_whoever_asked_for_its_work(log: StringIO) -> None:
+    write = logging.getLogger("itembank.test").warning
+    with ThreadPool(2) as pool:
+        for request_id in ("request-one", "request-two"):
+            with request_ids.working_for(request_id):
+                list(pool.map(write, [request_id] * 3))
+                pool.submit(write, request_id).result()
+        pool.submit(write, "-").result()
+    found = [(each["message"], each["request_id"]) for each in entries(log.getvalue())]
+    assert found == [("request-one",) * 2] * 4 + [("request-two",) * 2] * 4 + [("-", "-")]
+
+
+def test_a_single_thread_logs_it_too(log: StringIO) -> None:
+    with request_ids.working_for(GIVEN):
+        thread = start_thread(lambda: logging.getLogger("itembank.test").warning("here"), name="test")
+    thread.join()
+    assert [each["request_id"] for each in entries(log.getvalue())] == [GIVEN]
+
+
+@pytest.mark.django_db
+def test_a_thread_has_a_database_connection_of_its_own() -> None:
+    def connected() -> int:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                return int(cursor.fetchone()[0])
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connection.close()
+
+    with ThreadPool(1) as pool:
+        assert pool.submit(connected).result() != connected()
 
 
 # ---- messages
