@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from embeddings.models import Reranker
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from embeddings.models import SLICE_FIELDS, Reranker, RerankException
 from embeddings.new_rows import store_new
 from embeddings.rerankers.base import RerankerSpec
 from embeddings.rerankers.presets import RERANKER_PRESETS
@@ -44,6 +49,38 @@ def settle_reranker(reranker: Reranker) -> Reranker:
         reranker.fingerprint = fingerprint
         reranker.save(update_fields=["fingerprint"])
     return reranker
+
+
+@transaction.atomic
+def switch_off(
+    *, reranker: Reranker, field: str, value: str, reason: str, user: User, run: str = "", link: str = ""
+) -> RerankException:
+    """From now on searches by items with that value of the field are not reranked by it, nor those filtered by it.
+
+    Where that is so already, who said it first, and why, stays. Raises ValueError where the field is none of
+    SLICE_FIELDS, or no reason is given.
+    """
+    if field not in SLICE_FIELDS or not reason:
+        raise ValueError(f"a reason, and one of {', '.join(SLICE_FIELDS)}, are needed; not {field!r}, {reason!r}")
+    told = {"reason": reason, "run": run, "link": link, "created_by": user}
+    made, new = RerankException.objects.get_or_create(reranker=reranker, field=field, value=value, defaults=told)
+    if new:
+        words = _("Switched off for %(slice)s: %(reason)s")
+        _log(reranker, user, words % {"slice": made.shown_slice, "reason": made.shown_reason})
+    return made
+
+
+@transaction.atomic
+def switch_on(*, reranker: Reranker, field: str, value: str, user: User) -> None:
+    """Undo `switch_off`; nothing happens where the reranker is on."""
+    exceptions = RerankException.objects.filter(reranker=reranker, field=field, value=value)
+    for exception in exceptions.select_for_update():
+        exception.delete()
+        _log(reranker, user, _("Switched on again for %(slice)s") % {"slice": exception.shown_slice})
+
+
+def _log(reranker: Reranker, user: User, words: str) -> None:
+    LogEntry.objects.log_actions(user.pk, [reranker], CHANGE, words, single_object=True)
 
 
 def _columns(spec: RerankerSpec) -> dict[str, object]:

@@ -15,14 +15,19 @@ from itembank.models import Item
 TEXT_CHARACTERS = 60
 
 
-def plain(response: SearchResponse, reranked: Sequence[RerankedHit] | None, *, explain: bool) -> dict[str, Any]:
+def plain(
+    response: SearchResponse, reranked: Sequence[RerankedHit] | None, *, explain: bool, rerank: bool
+) -> dict[str, Any]:
+    """`rerank` is that it was asked for: whether it was done is said then, and why not."""
     hits: list[dict[str, Any]] = [
         {"rank": hit.rank, "code": hit.code, "score": round(hit.score, 6)} | (_explained(hit) if explain else {})
         for hit in response.hits
     ]
     if reranked is not None:
         hits = [_plain_reranked(each) for each in reranked]
-    return {"hits": hits, "timings_ms": {stage: round(ms, 3) for stage, ms in response.timings_ms.items()}}
+    timings = {stage: round(ms, 3) for stage, ms in response.timings_ms.items()}
+    told = {"reranked_by": response.reranked_by, "notes": list(response.notes)} if rerank else {}
+    return {"hits": hits, "timings_ms": timings, **told}
 
 
 def _explained(hit: Hit) -> dict[str, Any]:

@@ -3,16 +3,60 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from django.db.models import CharField, Q, Value
+from django.db.models.functions import Cast, Coalesce
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from embeddings.models import QueryReranking, Reranker
+from embeddings.models import SLICE_FIELDS, QueryReranking, Reranker, RerankException
 from embeddings.search.answers import Hit, RerankScore
 from embeddings.search.queries import ask_worker, sanitised
-from embeddings.search.types import WEAK_BELOW, Rerank, SearchError, SearchRequest
+from embeddings.search.types import WEAK_BELOW, Filters, Rerank, SearchError, SearchRequest
+from itembank.models import Item
 
 RerankQuery = Callable[[QueryReranking], None]
 """Gives the row its answer or its error, or raises SearchError."""
+
+
+def why_not(request: SearchRequest) -> tuple[str, ...]:
+    """Notes (translated) that say why the hits of this query are not to be reranked, and how they would be all the
+    same; none where they are to be. A query by item is of the kinds that its item is of, any other of those that its
+    filters leave no choice about. One query to the database at most.
+    """
+    asked = request.rerank
+    if asked is None or asked.everywhere:
+        return ()
+    code = request.item_code
+    kinds = _kinds_of_item(code) if code else _kinds_of_filters(request.filters)
+    if not kinds:
+        return ()
+    found = RerankException.objects.filter(kinds, reranker__slug=asked.reranker).select_related("reranker")
+    words = _(
+        "%(reranker)s did not reorder these hits: it is switched off for %(slice)s, where evaluation showed harm "
+        "(%(reason)s). Ask for reranking everywhere to have it all the same."
+    )
+    return tuple(
+        words % {"reranker": each.reranker.title, "slice": each.shown_slice, "reason": each.shown_reason}
+        for each in found
+    )
+
+
+def _kinds_of_item(code: str) -> Q:
+    rows = Item.objects.filter(code=code)
+    kinds = Q()
+    for field in SLICE_FIELDS:
+        own = rows.annotate(own=Coalesce(Cast(field, CharField()), Value(""))).values("own")[:1]
+        kinds |= Q(field=field, value=own)
+    return kinds
+
+
+def _kinds_of_filters(filters: Filters) -> Q:
+    kinds = Q()
+    for field in SLICE_FIELDS:
+        values = getattr(filters, field)
+        if len(values) == 1:
+            kinds |= Q(field=field, value=str(values[0]))
+    return kinds
 
 
 def best_again(

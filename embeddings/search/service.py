@@ -1,6 +1,7 @@
 """One search from request to response."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from django.utils.translation import gettext as _
@@ -10,7 +11,7 @@ from embeddings.search.fusion import FUSED_DEPTH
 from embeddings.search.merging import merged
 from embeddings.search.near_duplicates import grouped, without_near_duplicates
 from embeddings.search.queries import EncodeQuery, encode_on_worker
-from embeddings.search.reranking import RerankQuery, best_again, marked, rerank_on_worker
+from embeddings.search.reranking import RerankQuery, best_again, marked, rerank_on_worker, why_not
 from embeddings.search.signals import Listed, Signal, encoders_of, signals_of
 from embeddings.search.timing import timed
 from embeddings.search.types import SearchError, SearchRequest
@@ -33,6 +34,9 @@ def search(
         with timed(timings, "encode"):
             item = _item_id(request.item_code) if request.item_code else None
             signals = signals_of(request, item, encode)
+        not_reranked = why_not(request)
+        if not_reranked:
+            request = replace(request, rerank=None)
         with timed(timings, "search"):
             lists, hits = _found(request, signals, item)
         if request.rerank:
@@ -41,9 +45,8 @@ def search(
         hits = marked(request, hits[: request.k])
         if item is not None:
             hits = grouped(hits, item)
-    notes = tuple(
-        dict.fromkeys((*chain.from_iterable(each.notes for each in lists), *_too_many_alike(request, lists, hits)))
-    )
+    of_lists = chain.from_iterable(each.notes for each in lists)
+    notes = tuple(dict.fromkeys((*not_reranked, *of_lists, *_too_many_alike(request, lists, hits))))
     route = "+".join(each.route for each in lists)
     reranked_by = request.rerank.reranker if request.rerank and any(hit.reranked for hit in hits) else ""
     return SearchResponse(tuple(hits), encoders_of(signals), request.method, route, timings, notes, reranked_by)

@@ -23,6 +23,7 @@ from embeddings.rerankers.presets import RERANKER_PRESETS
 from embeddings.search import Filters, Rerank, SearchError, SearchRequest, SearchResponse, search
 from embeddings.search.queries import encode_on_worker
 from embeddings.search.rerank import RerankedHit, requested_input, rerank
+from embeddings.search.reranking import why_not
 from embeddings.search.types import DEFAULT_TOP_N, FILTER_FIELDS, MAX_K, METHODS
 from itembank import terms
 
@@ -71,7 +72,8 @@ class Command(BaseCommand):
             action="extend",
             default=[],
             metavar="FIELD=VALUE",
-            help=f"any of the values of a field, all of the fields: {', '.join(FILTER_FIELDS)}",
+            help=f"any of the values of a field, all of the fields: {', '.join(FILTER_FIELDS)} (batch=UPLOAD-NUMBER, "
+            "metadata=KEY=VALUE)",
         )
         parser.add_argument("--k", type=int, default=10, help=f"number of hits, 1 to {MAX_K} (default 10)")
         parser.add_argument("--exact", action="store_true", help="compare with every vector, use no index")
@@ -92,6 +94,11 @@ class Command(BaseCommand):
             metavar="X",
             help="hits that the reranker scores below (0 to 1) keep their order after the others",
         )
+        parser.add_argument(
+            "--rerank-everywhere",
+            action="store_true",
+            help="also where the reranker is switched off since evaluation showed harm",
+        )
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -108,7 +115,8 @@ class Command(BaseCommand):
         except EncoderError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps(plain(response, reranked, explain=options["explain"]), ensure_ascii=False))
+            told = plain(response, reranked, explain=options["explain"], rerank=bool(options["rerank"]))
+            self.stdout.write(json.dumps(told, ensure_ascii=False))
         else:
             console = Console(file=cast("IO[str]", self.stdout))
             print_table(response, reranked, console)
@@ -118,15 +126,20 @@ class Command(BaseCommand):
 
 def search_and_rerank(
     request: SearchRequest, options: dict[str, Any]
-) -> tuple[SearchResponse, tuple[RerankedHit, ...]]:
-    """The answer with its hits in the first stage's order, and the best of them in the reranker's.
+) -> tuple[SearchResponse, tuple[RerankedHit, ...] | None]:
+    """The answer with its hits in the first stage's order, and the best of them in the reranker's; None where it is
+    switched off for this query.
 
     Where a worker has the GPU slot of this machine, it does the work.
     """
     reranker, top = find_reranker(options["rerank"]), options["rerank_top"]
+    asked = Rerank(reranker.slug, top, options["rerank_threshold"], options["rerank_everywhere"])
+    if notes := why_not(replace(request, rerank=asked)):
+        response = search(request, encode=encode_here_or_on_worker)
+        return replace(response, notes=(*notes, *response.notes)), None
     with _device_for(reranker) as here:
         if not here:
-            return _reranked_by_worker(request, Rerank(reranker.slug, top, options["rerank_threshold"]))
+            return _reranked_by_worker(request, replace(asked, everywhere=True))
         response = search(replace(request, k=max(request.k, top)), encode=encode_here_or_on_worker)
         started = time.perf_counter()
         reranked = rerank(
@@ -139,7 +152,7 @@ def search_and_rerank(
         )
     spent = (time.perf_counter() - started) * 1000
     timings = {**response.timings_ms, "rerank": spent, "total": response.timings_ms["total"] + spent}
-    return replace(response, timings_ms=timings), reranked
+    return replace(response, timings_ms=timings, reranked_by=reranker.slug if reranked else ""), reranked
 
 
 def _reranked_by_worker(request: SearchRequest, asked: Rerank) -> tuple[SearchResponse, tuple[RerankedHit, ...]]:
