@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from PIL import Image
@@ -27,6 +27,9 @@ KEPT = 500
 """Searches of a person in the history: the newest."""
 
 PREVIEW_PIXELS = 96
+SEES_ALL = "embeddings.view_searchmark"
+"""The permission to see what everybody marked."""
+
 FOUND_BY = ("method", "encoder", "rank", "score")
 
 
@@ -156,3 +159,13 @@ def marks_of(*, user: User, digest: str, item_ids: Iterable[int]) -> dict[int, i
     """Item id -> verdict, of the person's thumbs on hits of this query."""
     marks = SearchMark.objects.filter(user=user, digest=digest, item__in=list(item_ids))
     return dict(marks.values_list("item", "verdict"))
+
+
+def marks_seen_by(user: User) -> QuerySet[SearchMark]:
+    """Everybody's thumbs for those who may see them, else the person's own."""
+    return SearchMark.objects.all() if user.has_perm(SEES_ALL) else SearchMark.objects.filter(user=user)
+
+
+def take_back(*, user: User, mark: int) -> bool:
+    """Remove a thumb of the person's own; False where there is none of that id."""
+    return bool(SearchMark.objects.filter(pk=mark, user=user).delete()[0])

@@ -38,15 +38,18 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 def mark_view(request: HttpRequest) -> HttpResponse:
     """POST of query (id of the person's SearchQuery), item (code), verdict (1, -1, 0) and how it was found.
 
-    JSON {"verdict"} or {"error"} for who accepts JSON; a plain form goes back to its page.
+    A script gets JSON {"verdict"} or {"error"}; a plain form goes back to its page, which shows the error.
     """
     try:
         verdict = _marked(request)
     except Refused as refused:
         return _refusal(request, refused)
-    if request.accepts("text/html"):
-        return redirect(_origin(request))
-    return JsonResponse({"verdict": verdict})
+    return redirect(_origin(request)) if _is_plain_form(request) else JsonResponse({"verdict": verdict})
+
+
+def _is_plain_form(request: HttpRequest) -> bool:
+    """A browser that leaves its page for the answer asks for HTML by name; a script asks for JSON, or for anything."""
+    return any(accepted.match("text/html") and accepted.main_type != "*" for accepted in request.accepted_types)
 
 
 def _marked(request: HttpRequest) -> int:
@@ -102,7 +105,7 @@ def _number(text: str) -> float | None:
 
 
 def _refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
-    if request.accepts("text/html"):
+    if _is_plain_form(request):
         messages.error(request, str(refused))
         return redirect(_origin(request))
     return JsonResponse({"error": str(refused)}, status=refused.status)

@@ -10,12 +10,17 @@ from django.utils.translation import gettext as _
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     work = [
         _entry(request, _("Home"), "home", "admin:index"),
-        _entry(request, _("Search"), "search", "item-search", "embeddings.search_items"),
+        _entry(request, _("Search"), "search", "item-search", "embeddings.search_items", alone=True),
+        _entry(request, _("Search history"), "history", "search-history", "embeddings.search_items"),
+        _entry(
+            request, _("Thumbs"), "thumbs_up_down", "search-marks", "embeddings.add_searchmark",
+            "embeddings.view_searchmark",
+        ),
         _entry(request, _("Items"), "description", "admin:itembank_item_changelist", "itembank.view_item"),
         _entry(
             request, _("Uploads"), "upload_file", "admin:itembank_uploadbatch_changelist", "itembank.view_uploadbatch"
         ),
-    ]
+    ]  # fmt: skip
     engines = [
         _entry(request, _("Encoders"), "hub", "admin:embeddings_encoder_changelist", "embeddings.view_encoder"),
         _entry(
@@ -84,7 +89,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _entry(request: HttpRequest, title: str, icon: str, view: str, *permissions: str) -> dict[str, Any]:
-    """A line for who has any of the permissions; for everybody where none is named."""
+def _entry(
+    request: HttpRequest, title: str, icon: str, view: str, *permissions: str, alone: bool = False
+) -> dict[str, Any]:
+    """A line for who has any of the permissions; for everybody where none is named.
+
+    It is marked on every page below its own; `alone`, on its own only, as other lines lead to those below.
+    """
     allowed = not permissions or any(map(request.user.has_perm, permissions))
-    return {"title": title, "icon": icon, "link": reverse(view), "permission": lambda _request: allowed}
+    line = {"title": title, "icon": icon, "link": reverse(view), "permission": lambda _request: allowed}
+    return line | {"active": request.path == line["link"]} if alone else line
