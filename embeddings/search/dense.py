@@ -2,9 +2,8 @@
 
 An HNSW index under a filter finds 44% of the neighbours where the filter does not match the query's subject, so a
 filtered search compares with every vector that passes the filter; where many do and the vectors are long, with their
-sign bits first (docs/decisions/0004). Before that the index is asked all the same: of the hundred nearest of all, those
-that pass are the nearest that pass. They are the answer where they are as many as were asked for, and only then. Exact
-statements order by `embedding` itself: the index is on `embedding::halfvec(n)` and cannot be chosen for them.
+sign bits first (docs/decisions/0004). Exact statements order by `embedding` itself: the index is on
+`embedding::halfvec(n)` and cannot be chosen for them.
 
 Statements run on Django's connection through psycopg's own cursor, with vectors as binary parameters (the ORM costs
 2-3 ms a query), and are never prepared: a prepared plan would outlive the settings it was made for.

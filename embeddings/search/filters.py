@@ -135,5 +135,5 @@ def _bad_difficulty(value: str) -> SearchError:
 def _bad_batch(value: str) -> SearchError:
     return SearchError(
         "bad-batch",
-        _("“%(value)s” is no upload. Use its number, which the list of uploads shows.") % {"value": value},
+        _("“%(value)s” is no upload. Use its number, which stands in the address of its page.") % {"value": value},
     )

@@ -11,7 +11,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from itembank.admin.base import BankChangeList, ModelAdmin
-from itembank.admin.filters import ChoicesDropdownFilter, FieldTextFilter, value_filter
+from itembank.admin.filters import (
+    ChoicesDropdownFilter,
+    FieldTextFilter,
+    MetadataFilter,
+    UploadFilter,
+    value_filter,
+)
 from itembank.admin.forms import ItemForm
 from itembank.models import Item
 from itembank.services import save_item
@@ -33,7 +39,7 @@ class ItemAdmin(ModelAdmin[Item]):
         "category",
     )
     list_display_links = ("picture", "code", "start_of_text")
-    # A large bank has thousands of units, more than a drop-down can hold: they are looked for by a part of the name.
+    # A large bank has thousands of units and curriculum codes, more than a drop-down can hold: they are typed in part.
     list_filter = (
         value_filter("subject"),
         value_filter("grade"),
@@ -41,6 +47,10 @@ class ItemAdmin(ModelAdmin[Item]):
         value_filter("item_type"),
         value_filter("difficulty"),
         ("category", ChoicesDropdownFilter),
+        ("curriculum_code", FieldTextFilter),
+        value_filter("cognitive_level"),
+        UploadFilter,
+        MetadataFilter,
     )
     search_fields = ("code", "text")
     search_help_text = _("The beginning of a code, or words of the text")

@@ -17,7 +17,8 @@ from itembank.api.access import Guard
 from itembank.api.paging import MAX_ID, Page, PageQuery, page
 from itembank.api.problems import Problem, not_found
 from itembank.api.scopes import Scope
-from itembank.api.texts import Code, Line
+from itembank.api.texts import Code, Line, MetadataPair
+from itembank.matching import matching
 from itembank.media import image_response, thumbnail_response
 from itembank.models import Item, ItemImage
 from itembank.thumbnails import SIZES
@@ -53,7 +54,7 @@ EXAMPLE: JsonDict = {
 
 
 class Size(IntEnum):
-    """As itembank/thumbnails.py makes them."""
+    """Pixels of the longest side."""
 
     SMALL = SIZES[0]
     LARGE = SIZES[1]
@@ -68,6 +69,18 @@ class ItemFilters(Schema):
     item_type: list[Line] = Field([], max_length=100)
     difficulty: list[Annotated[int, Field(ge=1, le=5)]] = Field([], max_length=5)
     category: list[Item.ItemCategory] = Field([], max_length=3)
+    curriculum_code: list[Line] = Field([], max_length=100)
+    cognitive_level: list[Line] = Field([], max_length=100)
+    batch: list[Annotated[int, Field(ge=1, le=MAX_ID)]] = Field(
+        [], max_length=100, description="Numbers of uploads that the items came with, or were last changed by."
+    )
+    metadata: list[MetadataPair] = Field(
+        [],
+        max_length=20,
+        description="`key=value`. Of one key, any of the values; of different keys, one each. `year=2024` also means "
+        "the number, and `reviewed=true` the boolean.",
+        examples=[["source=KMWPS"]],
+    )
 
     def values(self) -> dict[str, tuple[Any, ...]]:
         """Field -> its values, for the fields that filter."""
@@ -85,7 +98,9 @@ class ImageOut(Schema):
     width: int
     height: int
     sha256: str
-    url: str = Field(description="Where the image is; it takes the same token. `?size=320` is a small copy.")
+    url: str = Field(
+        description="Where the image is, as a path on this host; it takes the same token. `?size=320` is a small copy."
+    )
 
 
 class ItemOut(Schema):
@@ -111,7 +126,7 @@ class ItemOut(Schema):
 @router.get("/items", response=Page[ItemOut], auth=Guard(Scope.ITEMS_READ), summary="List items")
 def list_items(request: HttpRequest, query: Query[ItemQuery]) -> dict[str, Any]:
     """Items by the order in which they came into the bank, under filters."""
-    items = Item.objects.filter(**{f"{name}__in": found for name, found in query.values().items()})
+    items = Item.objects.filter(matching(query.values()))
     if query.code:
         items = items.filter(code__in=query.code)
     return page(with_images(items), query, shown_items)

@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embeddings.search.types import FILTER_FIELDS, Filters, SearchError, SearchRequest
+from itembank.models import Item
 
 words = st.text(min_size=1).filter(lambda text: text == text.strip() and "\x00" not in text)
 
@@ -21,6 +24,13 @@ words = st.text(min_size=1).filter(lambda text: text == text.strip() and "\x00" 
         ("category=figure", "unknown-category"),
         ("subject=a\x00b", "broken-text"),
         ("unit=\ud800", "broken-text"),
+        ("batch=a.csv", "bad-batch"),
+        ("batch=0", "bad-batch"),
+        ("batch=" + "9" * 5000, "bad-batch"),
+        ("metadata=source", "broken-metadata"),
+        ("metadata==KMWPS", "broken-metadata"),
+        ("metadata=source=", "broken-metadata"),
+        ("metadata=source=\x00", "broken-text"),
     ],
 )
 def test_a_filter_that_cannot_be_read_is_refused_by_its_reason(pair: str, code: str) -> None:
@@ -29,13 +39,33 @@ def test_a_filter_that_cannot_be_read_is_refused_by_its_reason(pair: str, code: 
     assert error.value.code == code
 
 
+def test_a_pair_of_metadata_may_be_written_with_blanks() -> None:
+    assert Filters.parse(["metadata = source = KMWPS"]) == Filters(metadata=("source=KMWPS",))
+
+
 def test_values_of_one_field_are_collected_and_fields_are_kept_apart() -> None:
     filters = Filters.parse(["subject=수학", "subject = 물리", "difficulty=3", "unit=a=b", "subject=수학"])
     assert filters == Filters(subject=("수학", "물리"), difficulty=(3,), unit=("a=b",))
 
 
-@given(st.dictionaries(st.sampled_from(["subject", "grade", "unit", "item_type"]), st.lists(words, min_size=1)))
-def test_what_is_written_is_what_is_read(chosen: dict[str, list[str]]) -> None:
+plain = ["subject", "grade", "unit", "item_type", "curriculum_code", "cognitive_level"]
+pairs = st.builds("{}={}".format, words.filter(lambda key: "=" not in key), words)
+
+
+@given(
+    st.dictionaries(st.sampled_from(plain), st.lists(words, min_size=1)),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "difficulty": st.lists(st.integers(1, 5), min_size=1),
+            "category": st.lists(st.sampled_from(Item.ItemCategory.values), min_size=1),
+            "batch": st.lists(st.integers(1, 2**63 - 1), min_size=1),
+            "metadata": st.lists(pairs, min_size=1),
+        },
+    ),
+)
+def test_what_is_written_is_what_is_read(texts: dict[str, list[str]], others: dict[str, list[Any]]) -> None:
+    chosen = texts | others
     filters = Filters.parse(f"{name}={value}" for name, values in chosen.items() for value in values)
     assert {name: set(values) for name, values in filters.as_dict().items()} == {
         name: set(values) for name, values in chosen.items()

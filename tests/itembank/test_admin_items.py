@@ -67,7 +67,19 @@ def test_a_filter_keeps_the_items_of_that_value(admin: Client) -> None:
     assert _codes(admin, subject="물리학") == ["B"]
 
 
-@pytest.mark.parametrize("query", ["difficulty=x", "subject=none", "p=x", "p=99999", "q=%00", "category__exact=?"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "difficulty=x",
+        "subject=none",
+        "p=x",
+        "p=99999",
+        "q=%00",
+        "category__exact=?",
+        "batch=x",
+        "batch=99999999999999999999",
+    ],
+)
 def test_a_broken_address_is_no_server_error(admin: Client, query: str) -> None:
     make_item()
     assert admin.get(f"{LIST}?{query}").status_code in {200, 302}
@@ -307,7 +319,7 @@ def test_filter_options_are_the_values_that_occur_sorted_and_never_empty() -> No
 def test_uploads_to_filter_by_are_those_that_items_came_with_newest_first() -> None:
     uploads = [UploadBatch.objects.create(file_name=name) for name in ("a.csv", "empty.csv", "b.csv")]
     for upload in (uploads[0], uploads[2], uploads[2]):
-        make_item(batch=upload)
+        Item.objects.filter(pk=make_item().pk).update(batch=upload)
     options = filter_options()
     assert options.batch == [(uploads[2].pk, "b.csv"), (uploads[0].pk, "a.csv")]
     assert value_choices(options, "batch")[0] == (str(uploads[2].pk), f"b.csv ({uploads[2].pk})")
@@ -315,6 +327,39 @@ def test_uploads_to_filter_by_are_those_that_items_came_with_newest_first() -> N
 
 def test_filter_options_of_an_empty_bank_are_empty() -> None:
     assert filter_options() == FilterOptions([], [], [], [], [], [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("query", "codes"),
+    [
+        ({"curriculum_code__icontains": "수02"}, ["A"]),
+        ({"cognitive_level": "적용"}, ["A", "B"]),
+        ({"metadata": "source = 수능"}, ["B"]),
+        ({"metadata": "year=2024", "cognitive_level": "적용"}, ["A"]),
+        ({"metadata": "year=2023"}, []),
+        ({"metadata": "\x00"}, ["A", "B", "C"]),
+    ],
+)
+def test_the_list_is_filtered_by_every_kind_of_field(admin: Client, query: dict[str, str], codes: list[str]) -> None:
+    make_item(code="A", curriculum_code="9수02-05", cognitive_level="적용", metadata={"year": 2024})
+    make_item(code="B", curriculum_code="9과02-05", cognitive_level="적용", metadata={"source": "수능"})
+    make_item(code="C")
+    assert _codes(admin, **query) == codes
+
+
+def test_the_list_is_filtered_by_any_upload_also_one_that_the_drop_down_lacks(admin: Client) -> None:
+    upload = UploadBatch.objects.create(file_name="a.csv")
+    Item.objects.filter(pk=make_item(code="A").pk).update(batch=upload)
+    make_item(code="B")
+    assert _codes(admin, batch=str(upload.pk)) == ["A"]
+    assert _codes(admin, batch=str(upload.pk + 1)) == []
+
+
+def test_metadata_that_is_no_pair_is_said_on_the_list(admin: Client) -> None:
+    make_item(code="A")
+    response = admin.get(LIST, {"metadata": "source"})
+    assert list(response.context["cl"].result_list) == []
+    assert "source=KMWPS" in response.content.decode()
 
 
 def test_accounts_can_be_made_and_listed(admin: Client) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from itembank.models import Item
+from itembank.models import Item, UploadBatch
 from itembank.thumbnails import SIZES
 from tests.api import Api, problem
 from tests.embeddings.spaces import make_items
@@ -111,3 +111,16 @@ def test_choices_of_any_kind_are_given_as_text(api: Api) -> None:
     item = make_item(code="N")
     Item.objects.filter(pk=item.pk).update(choices=[1, "나"])
     assert api.get("/items/N").json()["choices"] == ["1", "나"]
+
+
+def test_metadata_that_is_no_pair_is_refused(api: Api) -> None:
+    problem(api.get("/items", metadata="source"), 422, "invalid-request")
+
+
+def test_items_are_listed_by_their_upload_and_metadata(api: Api) -> None:
+    upload = UploadBatch.objects.create(file_name="a.csv")
+    for code, metadata in (("A", {"year": 2024}), ("B", {"year": "2024"}), ("C", {"year": 2023})):
+        make_item(code=code, metadata=metadata)
+    Item.objects.exclude(code="B").update(batch=upload)
+    listed = api.get("/items", batch=[upload.pk], metadata=["year=2024"]).json()["items"]
+    assert [item["code"] for item in listed] == ["A"]
