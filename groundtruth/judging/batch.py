@@ -1,6 +1,7 @@
 """Jobs in batch mode, at half the price. Each step is committed before the next, so that a crash sends nothing twice:
 
-questions reserved | file uploaded | sent | (batch made) | its id saved | ... | ended there | answers saved | landed
+questions reserved | file uploaded | sent | (batch made) | its id saved | ... | ended there | answers saved | landed |
+its files deleted there
 
 A batch has its key in the provider's metadata: where a process died between "sent" and "its id saved", the batch is
 looked for by its key, for a time, before it is asked for once more.
@@ -139,6 +140,7 @@ def _go_on_sending(batch: JudgeBatch) -> None:
     if asked_at is not None and timezone.now() - asked_at < LOOK_FOR:
         _note(batch, error=_("It is not known whether the provider has this batch; it is being looked for."))
     elif batch.job.state != JudgeJob.State.RUNNING:
+        batch_client.delete_files(batch_client.uploads(batch.key))
         _take_back(batch, _("The job was stopped before the batch was sent."))
     else:
         refuse_frozen(batch.job)
@@ -164,12 +166,14 @@ def _send(batch: JudgeBatch, file: IO[bytes], *, before: datetime | None) -> Non
         _not_made(batch, error.reply)
         return
     if not _may_ask(batch, before):
+        batch_client.delete_files([file_id])
         return
     try:
         remote = batch_client.create(file_id, key=batch.key, job_id=batch.job_id)
     except CallError as error:
         if error.reply.kind in NOT_MADE:
             _not_made(batch, error.reply)
+            batch_client.delete_files([file_id])
         else:
             _note(batch, error=str(error))  # and look for it in a minute
     else:
@@ -241,7 +245,18 @@ def _end(batch: JudgeBatch, remote: Remote) -> None:
     else:
         reason = ""
     collect(batch, remote)
+    _tidy(batch, remote)
     _note(batch, state=State.FAILED if remote.state == "failed" else State.COLLECTED, error=reason)
+
+
+def _tidy(batch: JudgeBatch, remote: Remote) -> None:
+    """Delete its files there, now that each of its answers is ours. Before it counts as collected, so that a process
+    that dies here is followed by one that tries again."""
+    if LedgerEntry.objects.filter(batch=batch, state=LedgerEntry.State.UNKNOWN).exists():
+        logger.warning("The files of batch %s stay with the provider: some of its questions have no answer", batch)
+        return
+    files = [*remote.files, remote.source, *batch_client.uploads(batch.key)]
+    batch_client.delete_files(dict.fromkeys(filter(None, files)))
 
 
 def _note(batch: JudgeBatch, **changes: str) -> None:

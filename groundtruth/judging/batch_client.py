@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 PAGE = 100  # batches in a page of the provider's list, its highest
 CHUNK_BYTES = 1 << 20
+TIDY_SECONDS = 20.0  # nobody waits for a file to be deleted
 KEY, JOB = "itembank_batch", "itembank_job"  # names in the metadata of a batch
 
 
@@ -34,18 +35,20 @@ class CallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A batch as the provider tells of it: its state there, its result files so far, and why it failed if it did."""
+    """A batch as the provider tells of it: its state there, its result files so far, why it failed if it did, and
+    the file that it was made of."""
 
     id: str
     state: str
     files: tuple[str, ...] = ()
     error: str = ""
+    source: str = ""
 
 
 def upload(file: IO[bytes], key: UUID) -> str:
     """The id of the file there. Raises CallError."""
     with _told():
-        return provider().files.create(file=(f"itembank-{key}.jsonl", file), purpose="batch").id
+        return provider().files.create(file=(_file_name(key), file), purpose="batch").id
 
 
 def create(file_id: str, *, key: UUID, job_id: int) -> Remote:
@@ -100,6 +103,32 @@ def results(file_id: str) -> Iterator[Mapping[str, Any]]:
         yield from (line for line in map(_parsed, kept) if line is not None)
 
 
+def delete_files(file_ids: Iterable[str]) -> None:
+    """Delete these there. Never raises: nothing hangs on it, and the log says which ones stay."""
+    for file_id in file_ids:
+        try:
+            with _told():
+                provider().with_options(timeout=TIDY_SECONDS).files.delete(file_id)
+        except (CallError, JudgeError) as error:
+            if not (isinstance(error, CallError) and error.reply.status == 404):
+                logger.warning("The file %s stays with the provider: %s", file_id, error)
+
+
+def uploads(key: UUID) -> list[str]:
+    """The files there that were uploaded for the batch, by processes that died too. None where it cannot be told."""
+    try:
+        with _told():
+            files = provider().with_options(timeout=TIDY_SECONDS).files.list(purpose="batch")
+            return [each.id for each in files if each.filename == _file_name(key)]
+    except (CallError, JudgeError) as error:
+        logger.warning("Files of the batch %s may stay with the provider: %s", key, error)
+        return []
+
+
+def _file_name(key: UUID) -> str:
+    return f"itembank-{key}.jsonl"
+
+
 def _parsed(line: bytes) -> Mapping[str, Any] | None:
     try:
         parsed = json.loads(line)
@@ -113,7 +142,8 @@ def _parsed(line: bytes) -> Mapping[str, Any] | None:
 def _remote(batch: "Batch") -> Remote:
     files = tuple(each for each in (batch.output_file_id, batch.error_file_id) if each)
     told = batch.errors.data if batch.errors and batch.errors.data else []
-    return Remote(batch.id, batch.status, files, "; ".join(each.message or each.code or "" for each in told)[:500])
+    error = "; ".join(each.message or each.code or "" for each in told)[:500]
+    return Remote(batch.id, batch.status, files, error, source=batch.input_file_id)
 
 
 @contextmanager

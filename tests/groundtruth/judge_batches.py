@@ -44,6 +44,16 @@ class Batches:
         self.files[made["id"]] = (made, data)
         return made
 
+    def delete(self, file_id: str) -> Json:
+        """Raises KeyError for an unknown one."""
+        del self.files[file_id]
+        return {"id": file_id, "object": "file", "deleted": True}
+
+    def listed_files(self, purpose: str) -> Json:
+        """All on one page."""
+        found = [made for made, _data in self.files.values() if made["purpose"] == purpose]
+        return {"object": "list", "data": found, "has_more": False}
+
     # ---- batches
 
     def create(self, body: Json) -> Json:

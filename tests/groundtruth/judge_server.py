@@ -87,6 +87,7 @@ class JudgeServer:
         self.next_faults: deque[Fault | None] = deque()
         self.when: dict[str, Fault] = {}
         self.always: Fault | None = None
+        self.deleting: Fault | None = None  # of files
         self.arrived: Callable[[Asked], None] | None = None
         self.batches = Batches(self._ask_in_batch)
         self.letting_go = threading.Event()
@@ -207,6 +208,9 @@ def _handler(server: JudgeServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._send(self._answered(self._get))
 
+        def do_DELETE(self) -> None:
+            self._send(self._answered(self._delete))
+
         def _answered(self, respond: Callable[[], Answer]) -> Answer:
             if self.headers.get("Authorization") != f"Bearer {server.key}":
                 return fails(401, "invalid_api_key")(server, Answer(200, {}))
@@ -232,6 +236,8 @@ def _handler(server: JudgeServer) -> type[BaseHTTPRequestHandler]:
             address = urlsplit(self.path)
             asked = parse_qs(address.query)
             match address.path.strip("/").split("/"):
+                case ["v1", "files"]:
+                    return Answer(200, server.batches.listed_files(asked.get("purpose", [""])[0]))
                 case ["v1", "files", file_id, "content"]:
                     return Answer(200, {}, data=server.batches.files[file_id][1])
                 case ["v1", "files", file_id]:
@@ -241,6 +247,14 @@ def _handler(server: JudgeServer) -> type[BaseHTTPRequestHandler]:
                     return Answer(200, page)
                 case ["v1", "batches", batch_id]:
                     return Answer(200, server.batches.retrieve(batch_id))
+            raise KeyError(self.path)
+
+        def _delete(self) -> Answer:
+            match self.path.strip("/").split("/"):
+                case ["v1", "files", file_id]:
+                    if server.deleting is not None:
+                        return server.deleting(server, Answer(200, {}))
+                    return Answer(200, server.batches.delete(file_id))
             raise KeyError(self.path)
 
         def _send(self, answer: Answer) -> None:

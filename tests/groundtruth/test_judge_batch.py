@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -455,6 +456,103 @@ def test_a_batch_cancelled_at_the_provider_pauses_the_job(judge_server: JudgeSer
     assert (job.state, states(job), job.held_usd) == ("paused", ["failed"] * 2, 0)
 
 
+# ---- files there
+
+
+def test_a_batch_whose_answers_are_stored_leaves_no_file_there(judge_server: JudgeServer) -> None:
+    judge_server.when = {"나쁨": faults.fails(400)}  # for an error file
+    job = tick(batch_job(3, texts=["좋음", "나쁨", "더 좋음"]))
+    judge_server.batches.run(only_id(judge_server))
+    assert len(judge_server.batches.files) == 3
+    tick(job)
+    assert not judge_server.batches.files
+    assert LedgerEntry.objects.exclude(raw="").count() == 3
+
+
+def test_a_batch_under_way_keeps_its_file(judge_server: JudgeServer) -> None:
+    tick(tick(batch_job(1)))
+    assert len(judge_server.batches.files) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.fails(500), faults.fails(403), faults.cut, lambda _server, good: replace(good, silent=True)]
+)
+def test_files_that_cannot_be_deleted_are_logged_and_cost_no_answer(
+    judge_server: JudgeServer, caplog: pytest.LogCaptureFixture, fault: faults.Fault
+) -> None:
+    judge_server.deleting = fault
+    job = run_all(judge_server, tick(batch_job(2)))
+    assert (job.state, states(job)) == ("completed", ["answered"] * 2)
+    assert JudgeBatch.objects.get().state == "collected"
+    stay = [each.getMessage() for each in caplog.records if "stays with the provider" in each.getMessage()]
+    assert len(stay) == len(judge_server.batches.files) == 2
+
+
+def test_a_provider_that_hangs_over_a_deletion_holds_the_job_up_for_a_moment_only(
+    judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_client, "TIDY_SECONDS", 0.2)
+    judge_server.deleting = faults.hangs
+    assert run_all(judge_server, tick(batch_job(1))).state == "completed"
+
+
+def test_a_worker_that_dies_before_it_deletes_is_followed_by_one_that_does(
+    judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = tick(batch_job(2))
+    judge_server.batches.run(only_id(judge_server))
+    with monkeypatch.context() as patch:
+        patch.setattr(batch_client, "delete_files", dies_before(batch_client.delete_files))
+        die_in(job)
+    assert states(job) == ["answered"] * 2
+    tick(job)
+    assert not judge_server.batches.files
+    assert job.state == "completed"
+    assert_books_balance(job)
+
+
+def test_the_files_of_a_batch_stay_where_an_answer_was_not_found_in_them(
+    judge_server: JudgeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = tick(batch_job(2))
+    judge_server.batches.run(only_id(judge_server))
+    name = judge_server.batches.batches[only_id(judge_server)]["output_file_id"]
+    made, data = judge_server.batches.files[name]
+    judge_server.batches.files[name] = (made, data.split(b"\n")[0] + b'\n{"custom_id": \n')
+    tick(job)
+    assert sorted(states(job)) == ["answered", "unknown"]
+    assert len(judge_server.batches.files) == 2
+    assert "have no answer" in caplog.text
+
+
+@pytest.mark.parametrize(("function", "dies"), [("upload", "after"), ("create", "before")])
+def test_what_a_dead_worker_uploaded_goes_with_the_batch(
+    judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch, function: str, dies: str
+) -> None:
+    job = batch_job(1)
+    other = judge_server.batches._keep(b"{}", "of-another-program.jsonl", "batch")
+    with monkeypatch.context() as patch:
+        dying = dies_after if dies == "after" else dies_before
+        patch.setattr(batch_client, function, dying(getattr(batch_client, function)))
+        die_in(job)
+    LedgerEntry.objects.filter(sent_at__isnull=False).update(sent_at=timezone.now() - batch.LOOK_FOR)
+    tick(job)
+    assert len(judge_server.batches.files) == 3  # uploaded twice
+    assert run_all(judge_server, job).state == "completed"
+    assert list(judge_server.batches.files) == [other["id"]]
+
+
+def test_a_file_whose_batch_the_provider_would_not_make_is_deleted(
+    judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_args: Any, **_kwargs: Any) -> Any:
+        raise batch_client.CallError(Reply(ReplyKind.REJECTED, 400, error="test: no"))
+
+    monkeypatch.setattr(batch_client, "create", refused)
+    assert tick(batch_job(1)).state == "paused"
+    assert not judge_server.batches.files
+
+
 # ---- limits and people
 
 
@@ -511,6 +609,7 @@ def test_a_batch_that_was_not_sent_when_the_job_was_stopped_never_is(
     stop(job=job)
     tick(job)
     assert not judge_server.batches.batches
+    assert not judge_server.batches.files
     assert (states(job), entry_states(), job.held_usd) == (["pending"] * 2, {"released"}, 0)
     assert_books_balance(job)
 
@@ -528,6 +627,7 @@ def test_a_job_that_is_stopped_during_the_upload_is_not_sent(
     monkeypatch.setattr(batch_client, "upload", upload_and_pause)
     tick(job)
     assert not judge_server.batches.batches
+    assert not judge_server.batches.files
     assert (job.state, job.held_usd, states(job)) == ("paused", 0, ["pending"] * 2)
 
 
