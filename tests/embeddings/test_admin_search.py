@@ -38,6 +38,10 @@ def _first_code() -> str:
     return Item.objects.order_by("code").values_list("code", flat=True)[0]
 
 
+def _error(response: Any) -> str:
+    return str(response.context["answer"].error.error_code)
+
+
 def _picture(form: str = "PNG") -> SimpleUploadedFile:
     buffer = io.BytesIO()
     Image.new("RGB", (30, 20), "red").save(buffer, form)
@@ -47,8 +51,7 @@ def _picture(form: str = "PNG") -> SimpleUploadedFile:
 def test_an_empty_page_searches_nothing(admin: Client, encoder: Encoder) -> None:
     response = admin.get(PAGE)
     assert response.status_code == 200
-    assert "response" not in response.context
-    assert "error" not in response.context
+    assert "answer" not in response.context
 
 
 def test_an_empty_bank_says_so(admin: Client) -> None:
@@ -69,7 +72,7 @@ def test_similar_items_are_shown_as_cards_with_rank_code_and_score(admin: Client
 def test_the_page_tells_route_and_times(admin: Client, encoder: Encoder) -> None:
     context = admin.get(PAGE, {"item": _first_code()}).context
     assert context["response"].route == "exact"
-    assert len(context["stages"]) == 3
+    assert len(context["answer"].columns[0].stages) == 3
 
 
 def test_k_filters_and_encoder_are_respected(admin: Client, encoder: Encoder) -> None:
@@ -83,8 +86,8 @@ def test_k_filters_and_encoder_are_respected(admin: Client, encoder: Encoder) ->
 
 
 def test_filters_offer_the_values_that_occur(admin: Client, encoder: Encoder) -> None:
-    form = admin.get(PAGE).context["form"]
-    assert [value for value, _label in form.fields["subject"].widget.choices] == ["", "수학"]
+    facets = {facet.name: facet for facet in admin.get(PAGE).context["form"].facets}
+    assert facets["subject"].boxes == [("수학", "수학")]
 
 
 def test_a_text_search_gets_an_address_that_reproduces_it(admin: Client, encoder: Encoder) -> None:
@@ -100,7 +103,7 @@ def test_a_text_too_long_for_an_address_is_answered_at_once(admin: Client, encod
     text = "다음 글을 읽고 물음에 답하시오. " * 40
     response = admin.post(PAGE, {"text": text, "encoder": "none"})
     assert response.status_code == 200
-    assert response.context["error_code"] == "unknown-encoder"
+    assert _error(response) == "unknown-encoder"
     assert text.strip() in response.content.decode()
 
 
@@ -119,7 +122,7 @@ def test_hopeless_queries_are_answered_in_words(
 ) -> None:
     response = admin.get(PAGE, query)
     assert response.status_code == 200
-    assert response.context["error_code"] == code
+    assert _error(response) == code
     assert 'role="alert"' in response.content.decode()
 
 
@@ -144,7 +147,7 @@ def test_filters_that_leave_nothing_say_so(admin: Client, encoder: Encoder) -> N
 def test_without_an_encoder_in_use_the_page_points_to_the_encoders(admin: Client) -> None:
     make_items(1)
     response = admin.get(PAGE, {"item": _first_code()})
-    assert response.context["error_code"] == "no-active-encoder"
+    assert _error(response) == "no-active-encoder"
     assert "/admin/embeddings/encoder/" in response.content.decode()
 
 
@@ -152,7 +155,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(admin: Client, encoder: E
     upload = SimpleUploadedFile("query.png", b"<svg onload=alert(1)>", "image/png")
     response = admin.post(PAGE, {"image": upload})
     assert response.status_code == 200
-    assert response.context["error"]
+    assert _error(response)
     assert response.context["query_picture"] == ""
 
 
@@ -177,7 +180,7 @@ def test_hits_with_images_show_them(admin: Client) -> None:
 
 
 def test_a_page_of_hits_takes_few_queries(admin: Client, encoder: Encoder, django_assert_max_num_queries: Any) -> None:
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(32):
         admin.get(PAGE, {"item": _first_code(), "k": "30"})
 
 
@@ -204,10 +207,10 @@ def test_a_search_by_both_says_what_each_signal_gave(admin: Client, encoder: Enc
     index_terms()
     response = admin.get(PAGE, {"item": _first_code(), "method": "hybrid"})
     assert set(response.context["cards"][0].hit.signals) == {"dense", "lexical"}
-    html = response.content.decode()
-    assert "dense" in html
-    assert "lexical" in html
-    assert "&amp;method=hybrid" in html
+    why = response.context["cards"][0].why
+    assert [row.rank is None for row in why.rows].count(False)
+    assert sum(row.share for row in why.rows) == pytest.approx(why.hit.score, abs=1e-6)
+    assert "&amp;method=hybrid" in response.content.decode()
 
 
 def test_the_same_text_with_other_numbers_is_left_out_where_that_is_asked(admin: Client) -> None:
