@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from embeddings import job_services, term_services, worker
 from embeddings.indexes import build_index, encoders_to_index
 from embeddings.selectors import jobs_with_waiting_rows
+from embeddings.weak_lines import encoders_to_measure, measure_weak_below
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,13 @@ def build_indexes() -> None:
     """Build the vector indexes that large encoders lack, and those that are broken."""
     for encoder in encoders_to_index():
         build_index(encoder)
+
+
+@shared_task(name="embeddings.measure_weak_lines")
+def measure_weak_lines() -> None:
+    """Measure below which cosine hits are weak, for encoders that were filled or have grown."""
+    for encoder in encoders_to_measure():
+        measure_weak_below(encoder)
 
 
 @shared_task(name="embeddings.index_terms")

@@ -191,6 +191,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     },
+    "measure-weak-lines": {"task": "embeddings.measure_weak_lines", "schedule": 60, "options": {"expires": 60}},
     "build-vector-indexes": {"task": "embeddings.build_indexes", "schedule": 60, "options": {"expires": 60}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME_DIR / "run" / "beat-schedule")

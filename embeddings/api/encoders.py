@@ -20,7 +20,7 @@ router = Router(tags=["encoders"])
 
 OWN = (
     "slug", "backend", "model_id", "revision", "modality", "dimensions", "precision", "fingerprint", "is_active",
-    "activated_at", "created_at",
+    "activated_at", "created_at", "weak_below",
 )  # fmt: skip
 
 
@@ -53,6 +53,7 @@ class EncoderOut(Schema):
                     "is_active": True,
                     "activated_at": "2026-03-02T09:00:00+09:00",
                     "created_at": "2026-03-01T09:00:00+09:00",
+                    "weak_below": 0.61,
                     "coverage": {
                         "embedded": 90, "stale": 0, "missing": 10, "quarantined": 0, "total": 100, "complete": False
                     },
@@ -73,6 +74,9 @@ class EncoderOut(Schema):
     is_active: bool = Field(description="Whether it answers searches that name no encoder.")
     activated_at: datetime | None
     created_at: datetime
+    weak_below: float | None = Field(
+        description="A hit with a lower cosine is no nearer than chance brings items together; null until measured."
+    )
     coverage: CoverageOut | None = Field(None, description="In a list only where `coverage` asks for it.")
 
 

@@ -58,7 +58,8 @@ class SearchOptions(Schema):
     weak_below: float | None = Field(
         None,
         allow_inf_nan=False,
-        description="Hits with a lower score are marked weak; the method's own where not given.",
+        description="Hits with a lower score are marked weak. Where not given, those that no signal has at its own "
+        "line or above.",
     )
     leave_out_near_duplicates: bool = Field(
         False, description="Leave out items whose text differs from the query's in numbers alone."
@@ -119,7 +120,7 @@ class SimilarQuery(SearchOptions, ItemFilters):
 
 class SignalOut(Schema):
     score: float | None = Field(
-        description="Its own: a cosine (1 is the same), or BM25 without an upper end. None: not in its list."
+        description="Its own: a cosine (1 is the same), or BM25 without an upper end. Null: not in its list."
     )
     normalised: float = Field(description="As it is fused; of one signal alone, the score.")
     share: float = Field(description="What it gave to the hit's score; shares add up to it.")
@@ -128,7 +129,7 @@ class SignalOut(Schema):
 
 
 class RerankOut(Schema):
-    score: float | None = Field(description="0 to 1; None where it did not judge the hit.")
+    score: float | None = Field(description="0 to 1; null where it did not judge the hit.")
     rank: int = Field(description="That before.")
     image_used: bool = Field(description="Whether an image of the item was read.")
     problem: str = Field(description="Why it could not judge the hit, for people.")
@@ -144,9 +145,12 @@ class HitOut(Schema):
     matched_terms: dict[str, float] = Field(
         description="Words that it was found by, each with its share of that score."
     )
-    weak: bool = Field(description="Whether it scores below the cut-off.")
+    weak: bool = Field(
+        description="Whether it is no nearer to the query than chance brings items together: no signal has it at its "
+        "line or above. With `weak_below` or a reranker's threshold, whether it scores below that."
+    )
     group: int | None = Field(
-        description="Hits of one group differ in numbers alone; 0 is the query item's own, None a hit alone."
+        description="Hits of one group differ in numbers alone; 0 is the query item's own, null a hit alone."
     )
     reranked: RerankOut | None = Field(description="What the reranker says of it, where one was asked.")
     item: ItemOut | None = Field(None, description="Where `with_items` asked for it.")
@@ -184,6 +188,7 @@ class SearchOut(Schema):
                     "timings_ms": {"encode": 21.4, "search": 4.2, "total": 26.0},
                     "notes": [],
                     "reranked_by": "",
+                    "weak_below": {"dense": 0.61},
                 }
             ]
         }
@@ -196,6 +201,9 @@ class SearchOut(Schema):
     timings_ms: dict[str, float]
     notes: list[str] = Field(description="Warnings about this answer, for people.")
     reranked_by: str = Field(description="The slug of the reranker that ordered the hits; empty where none did.")
+    weak_below: dict[str, float] = Field(
+        description="The line of each signal, in its own scores; none for an encoder that was not measured yet."
+    )
 
 
 @router.post(
@@ -255,7 +263,7 @@ def _shown(response: SearchResponse, *, with_items: bool) -> dict[str, Any]:
     hits = [
         asdict(hit) | {"matched_terms": dict(hit.matched_terms), "item": items.get(hit.code)} for hit in response.hits
     ]
-    names = ("encoder", "method", "route", "timings_ms", "notes", "reranked_by")
+    names = ("encoder", "method", "route", "timings_ms", "notes", "reranked_by", "weak_below")
     return {"hits": hits} | {name: getattr(response, name) for name in names}
 
 

@@ -45,6 +45,9 @@ class Encoder(models.Model):
     is_active = models.BooleanField(_("serves searches"), default=False, editable=False)
     activated_at = models.DateTimeField(_("activated at"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    # Measured on the vectors (embeddings/weak_lines.py), no part of the specification.
+    weak_below = models.FloatField(_("weak below (cosine)"), null=True, editable=False)
+    weak_measured_bytes = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("encoder")

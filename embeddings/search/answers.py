@@ -1,7 +1,7 @@
 """What a search gives: hits, each with why it is one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Hit:
     ensemble. `matched_terms` are the words that it was found by, each with its part of that score.
 
     Hits of one `group` have the same text but for numbers; group 0 is that of the query item, None is a hit alone.
-    `weak` is a score below the cut-off, or below the reranker's threshold.
+    `weak` is that no signal has it at its line or above (`SearchResponse.weak_below`), or a score below the request's
+    own cut-off or the reranker's threshold.
     """
 
     rank: int
@@ -67,7 +68,7 @@ class SearchResponse:
     "words", with "+" between those of several signals. `encoder` is empty where none was asked, and has ", " between
     several. `timings_ms` holds the stages "encode", "search", "rerank" where a reranker read hits, and their "total".
     `reranked_by` is the slug of the reranker that ordered the hits, empty where none did. `notes` are translated
-    warnings about this answer.
+    warnings about this answer. `weak_below` is the line of each signal that has one, in its own scores.
     """
 
     hits: tuple[Hit, ...]
@@ -77,3 +78,4 @@ class SearchResponse:
     timings_ms: Mapping[str, float]
     notes: tuple[str, ...] = ()
     reranked_by: str = ""
+    weak_below: Mapping[str, float] = field(default_factory=dict)

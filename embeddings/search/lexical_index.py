@@ -6,7 +6,7 @@ one that it began with, while another thread makes the next.
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +78,15 @@ class Snapshot:
         """How often the query has each known term, by column, the first ones first."""
         columns = map(self.column, terms)
         return Counter(column for column in columns if column is not None)
+
+    def full_score(self, terms: Sequence[str]) -> float:
+        """What an item of mean length scores that has each term once; a term counts as often as it is given.
+
+        Terms that no item has are counted too: they are what the bank lacks of the query.
+        """
+        unknown = float(rarity(np.zeros(1), len(self.generation.item_ids) + len(self.newer.item_ids))[0])
+        columns = map(self.column, terms)
+        return sum(unknown if column is None else float(self.newer.rarities[column]) for column in columns)
 
     def places(self, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The generation's places of those items that it holds and nothing newer replaces, in order."""

@@ -31,17 +31,30 @@ class LexicalHit(NamedTuple):
     shares: Shares
 
 
+class Found(NamedTuple):
+    """`full_score` is that of an item of mean length with each word of the query."""
+
+    hits: list[LexicalHit]
+    full_score: float
+
+
 def lexical(terms: Sequence[str], *, filters: Filters, k: int, without: int | None = None) -> list[LexicalHit]:
+    """The hits of `by_words`."""
+    return by_words(terms, filters=filters, k=k, without=without).hits
+
+
+def by_words(terms: Sequence[str], *, filters: Filters, k: int, without: int | None = None) -> Found:
     """The `k` best items by (score descending, code ascending in code point order), all with a score above 0.
 
     A term counts as often as it is given. `without` is the item that the query stands for.
     """
-    allowed = _few_allowed(filters)
-    scoring = Scoring(INDEX.current(), terms, allowed)
+    allowed, snapshot = _few_allowed(filters), INDEX.current()
+    scoring = Scoring(snapshot, terms, allowed)
     first = (k + SPARE) * (GROWTH if filters and allowed is None else 1)
     rows = _passing(scoring, filters, k, without, first=first)
     shares = scoring.shares([item_id for item_id, _code, _score in rows])
-    return [LexicalHit(*row, each) for row, each in zip(rows, shares, strict=True)]
+    hits = [LexicalHit(*row, each) for row, each in zip(rows, shares, strict=True)]
+    return Found(hits, snapshot.full_score(terms))
 
 
 def _passing(

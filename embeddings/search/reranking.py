@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from embeddings.models import SLICE_FIELDS, QueryReranking, Reranker, RerankException
 from embeddings.search.answers import Hit, RerankScore
 from embeddings.search.queries import ask_worker, sanitised
-from embeddings.search.types import WEAK_BELOW, Filters, Rerank, SearchError, SearchRequest
+from embeddings.search.types import Filters, Rerank, SearchError, SearchRequest
 from itembank.models import Item
 
 RerankQuery = Callable[[QueryReranking], None]
@@ -100,15 +100,3 @@ def best_again(
 def rerank_on_worker(row: QueryReranking) -> None:
     """Ring the GPU worker and wait until the row has its answer; QUERY_TIMEOUT_SECONDS at most."""
     ask_worker("embeddings.rerank_query", row.pk, QueryReranking.objects.exclude(answer__isnull=True, error=""))
-
-
-def marked(request: SearchRequest, hits: Sequence[Hit]) -> Sequence[Hit]:
-    """The hits, the weak ones marked: by the reranker's threshold where it scored them, else by the cut-off."""
-    line = WEAK_BELOW[request.method] if request.weak_below is None else request.weak_below
-    return [replace(hit, weak=True) if _is_weak(hit, line, request.rerank) else hit for hit in hits]
-
-
-def _is_weak(hit: Hit, line: float, rerank: Rerank | None) -> bool:
-    if rerank and hit.reranked and hit.reranked.score is not None:
-        return hit.reranked.score < rerank.threshold
-    return hit.score < line

@@ -11,10 +11,11 @@ from embeddings.search.fusion import FUSED_DEPTH
 from embeddings.search.merging import merged
 from embeddings.search.near_duplicates import grouped, without_near_duplicates
 from embeddings.search.queries import EncodeQuery, encode_on_worker
-from embeddings.search.reranking import RerankQuery, best_again, marked, rerank_on_worker, why_not
+from embeddings.search.reranking import RerankQuery, best_again, rerank_on_worker, why_not
 from embeddings.search.signals import Listed, Signal, encoders_of, signals_of
 from embeddings.search.timing import timed
 from embeddings.search.types import SearchError, SearchRequest
+from embeddings.search.weak import marked
 from itembank.models import Item
 
 DEEPEST = 1_000  # of each signal, where near-duplicates are left out
@@ -42,14 +43,17 @@ def search(
         if request.rerank:
             with timed(timings, "rerank"):
                 hits = best_again(request, request.rerank, hits, item, rerank)
-        hits = marked(request, hits[: request.k])
+        lines = {each.name: each.weak_below for each in lists}
+        hits = marked(request, hits[: request.k], lines)
         if item is not None:
             hits = grouped(hits, item)
     of_lists = chain.from_iterable(each.notes for each in lists)
     notes = tuple(dict.fromkeys((*not_reranked, *of_lists, *_too_many_alike(request, lists, hits))))
     route = "+".join(each.route for each in lists)
     reranked_by = request.rerank.reranker if request.rerank and any(hit.reranked for hit in hits) else ""
-    return SearchResponse(tuple(hits), encoders_of(signals), request.method, route, timings, notes, reranked_by)
+    known_lines = {name: line for name, line in lines.items() if line is not None}
+    encoders = encoders_of(signals)
+    return SearchResponse(tuple(hits), encoders, request.method, route, timings, notes, reranked_by, known_lines)
 
 
 def _found(request: SearchRequest, signals: Sequence[Signal], item: int | None) -> tuple[list[Listed], Sequence[Hit]]:

@@ -19,11 +19,12 @@ from embeddings.search.dense import (
     stored_vector,
 )
 from embeddings.search.lexical_scores import Shares
-from embeddings.search.lexical_search import lexical
+from embeddings.search.lexical_search import by_words
 from embeddings.search.notes import notes_on, notes_on_words
 from embeddings.search.queries import EncodeQuery, query_content, query_vector
 from embeddings.search.query_terms import QueryTerms, item_terms, query_terms
 from embeddings.search.types import SearchError, SearchRequest
+from embeddings.search.weak import words_line
 
 DENSE, WORDS = "dense", "words"
 
@@ -40,12 +41,16 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Candidates of one signal by (score descending, code ascending), and how they were found."""
+    """Candidates of one signal by (score descending, code ascending), and how they were found.
+
+    Those that score below `weak_below` are weak; None is not known.
+    """
 
     name: str
     candidates: Sequence[Candidate]
     route: str
     notes: tuple[str, ...] = ()
+    weak_below: float | None = None
 
 
 class Signal(Protocol):
@@ -84,17 +89,19 @@ class DenseSignal:
         span = asked_span(spans, self.vector)
         query = NearestQuery(vector=self.vector, filters=filters, k=depth, without=self.item, span=span)
         found, route = nearest(self.encoder, query, exact=self.request.exact)
-        sees = self._sees_images(spans, span)
+        compared = self._compared(spans, span)
+        sees = compared.modality != Modality.TEXT
         return Listed(
             self.name,
             [Candidate(each.item_id, each.code, each.score, sees and each.has_image) for each in found],
             route,
             (*self.notes, *notes_on(self.encoder, filters, found[: self.request.k])),
+            compared.weak_below,
         )
 
-    def _sees_images(self, spans: Sequence[Span], span: Span | None) -> bool:
-        compared = self.encoder if span is None else self.encoder.parts.all()[spans.index(span)].part
-        return compared.modality != Modality.TEXT
+    def _compared(self, spans: Sequence[Span], span: Span | None) -> Encoder:
+        """The encoder, or the part of it that the query has."""
+        return self.encoder if span is None else self.encoder.parts.all()[spans.index(span)].part
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,10 @@ class LexicalSignal:
     name: str = field(default="lexical", init=False)
 
     def ask(self, depth: int) -> Listed:
-        found = lexical(self.asked.terms, filters=self.request.filters, k=depth, without=self.item)
+        found, full_score = by_words(self.asked.terms, filters=self.request.filters, k=depth, without=self.item)
         candidates = [Candidate(each.item_id, each.code, each.score, terms=each.shares) for each in found]
-        return Listed(self.name, candidates, WORDS, (*self.asked.notes, *notes_on_words(found)))
+        notes = (*self.asked.notes, *notes_on_words(found))
+        return Listed(self.name, candidates, WORDS, notes, words_line(full_score))
 
 
 def encoder_of(slug: str | None) -> Encoder:

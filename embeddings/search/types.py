@@ -1,7 +1,6 @@
 """What a search takes and gives. Requests check themselves: one that exists can be run."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from django.utils.translation import gettext as _
@@ -17,14 +16,6 @@ MAX_TEXT_CHARACTERS = 20_000
 METHODS = ("dense", "lexical", "hybrid", "rrf", "ensemble")
 MAX_ENCODERS = 8
 DEFAULT_TOP_N = 50
-WEAK_BELOW: Mapping[str, float] = {
-    "dense": 0.5,  # a cosine
-    "lexical": 3.0,  # of BM25: less than one rare word
-    "hybrid": 0.25,  # of the best that all signals together can give
-    "ensemble": 0.25,
-    "rrf": 0.0125,  # the twentieth of one ranking alone, or the hundredth of two
-}
-"""Hits with a lower score are marked weak, where the request says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +43,9 @@ class SearchRequest:
     `method` is "dense" (by vectors), "lexical" (by words: the text's, or the item's), "hybrid" (both, normalised;
     `alpha` is the share of the vectors), "rrf" (both, by their ranks), or "ensemble" (several `encoders`, normalised,
     with `weights`, equal where none are given). `encoder` is a slug, None the active one. `exact` compares with every
-    vector instead of using an index. Hits that score lower than `weak_below` are marked; None is the method's own
-    (WEAK_BELOW). Raises SearchError when the parts do not make a query or a number is out of range.
+    vector instead of using an index. Hits that score lower than `weak_below` are marked; None leaves it to the lines of
+    the signals (embeddings/search/weak.py). Raises SearchError when the parts do not make a query or a number is out of
+    range.
     """
 
     text: str = ""

@@ -13,7 +13,6 @@ from embeddings.rerankers import registry
 from embeddings.search import Filters, Hit, Rerank, SearchError, SearchRequest, SearchResponse
 from embeddings.search import search as search_by_worker
 from embeddings.search.lexical_index import INDEX
-from embeddings.search.types import WEAK_BELOW
 from embeddings.services import activate_encoder
 from embeddings.term_services import index_terms
 from itembank import terms as analyser
@@ -203,7 +202,38 @@ def test_hits_below_the_cut_off_are_weak(space: Encoder) -> None:
     line = hits[1].score
     marked = search(item_code="i0", weak_below=line).hits
     assert [hit.weak for hit in marked] == [False, False, True, True]
-    assert [hit.weak for hit in hits] == [hit.score < WEAK_BELOW["dense"] for hit in hits]
+
+
+def test_hits_below_the_measured_line_of_their_encoder_are_weak(space: Encoder) -> None:
+    hits = search(item_code="i0").hits
+    assert not any(hit.weak for hit in hits)  # five vectors tell no line
+    Encoder.objects.update(weak_below=hits[1].score)
+    response = search(item_code="i0")
+    assert [hit.weak for hit in response.hits] == [False, False, True, True]
+    assert response.weak_below == {"dense": hits[1].score}
+
+
+def test_a_hit_by_words_is_weak_where_it_has_less_than_half_of_what_was_asked(space: Encoder) -> None:
+    response = search(text="기울기 함수 확률", method="lexical")  # each in two of the items
+    assert {hit.code for hit in response.hits if not hit.weak} == {"i1"}
+    assert len(response.hits) == 5
+    assert response.hits[0].score >= response.weak_below["lexical"] > response.hits[1].score
+
+
+def test_words_that_no_item_has_count_among_those_asked(space: Encoder) -> None:
+    assert search(text="기울기 함수 zyx", method="lexical").hits[0].weak
+    assert not search(text="기울기 함수", method="lexical").hits[0].weak
+
+
+def test_a_fused_hit_is_weak_where_neither_vectors_nor_words_have_it_at_their_line(space: Encoder) -> None:
+    Encoder.objects.update(weak_below=1.5)  # no vector is as near
+    hits = search(item_code="i0", method="rrf", k=4).hits
+    words = by_code(search(item_code="i0", method="lexical"))
+    assert any(hit.weak for hit in hits)
+    for hit in hits:
+        assert hit.weak == (hit.code not in words or words[hit.code].weak)
+    Encoder.objects.update(weak_below=-1.0)
+    assert not any(hit.weak for hit in search(item_code="i0", method="rrf").hits)
 
 
 # ---- formulas
