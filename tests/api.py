@@ -12,6 +12,7 @@ from embeddings.models import EmbeddingJob, Encoder
 from embeddings.services import activate_encoder
 from evaluation.models import EvaluationRun
 from groundtruth.models import TruthSet
+from itembank.api.document import CODES
 from itembank.api.scopes import Scope
 from itembank.celery import app
 from itembank.models import Item, ItemImage
@@ -48,6 +49,7 @@ def problem(response: Any, status: int, code: str) -> dict[str, Any]:
     body: dict[str, Any] = response.json()
     assert body["status"] == status
     assert body["code"] == code, body
+    assert code in CODES[status].split()
     assert body["type"] == f"urn:itembank:problem:{code}"
     assert body["detail"]
     return body

@@ -80,7 +80,7 @@ class JobOut(Schema):
     id: int
     encoder: str
     scope: JobScope
-    state: JobState
+    state: JobState = Field(description="`failures`: over, with quarantined items. `paused` goes on by `resume`.")
     error: str
     created_at: datetime
     finished_at: datetime | None
@@ -124,7 +124,9 @@ def list_jobs(request: HttpRequest, query: Query[JobQuery]) -> dict[str, Any]:
     openapi_extra={
         "responses": {
             201: {
-                "headers": {"Location": {"description": "Of the job.", "schema": {"type": "string"}}},
+                "headers": {
+                    "Location": {"description": "Of the job: a path on this host.", "schema": {"type": "string"}}
+                },
             }
         }
     },

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja.utils import check_csrf
 
-from itembank.api.problems import Problem
+from itembank.api.problems import Problem, unknown_fields
 from itembank.api.scopes import CHANGING, Scope, scopes_of
 from itembank.api.throttle import count_call
 from itembank.models import ApiToken
@@ -38,7 +38,10 @@ class ApiRequest(HttpRequest):
 
 
 class Guard:
-    """Lets in who has the scope, with a Caller; raises Problem 401, 403 or 429. No scope: any known caller."""
+    """Lets in who has the scope, with a Caller; raises Problem 401, 403 or 429, and 422 for parameters unknown.
+
+    No scope: any known caller.
+    """
 
     def __init__(self, scope: Scope | None = None) -> None:
         self.scope = scope
@@ -50,7 +53,17 @@ class Guard:
         count_call(caller.key)
         if self.scope is not None:
             demand(caller, self.scope)
+        _refuse_unknown_parameters(request)
         return caller
+
+
+def _refuse_unknown_parameters(request: HttpRequest) -> None:
+    if request.GET:
+        from itembank.api.site import unknown_parameters  # which imports the routers of all floors, and they this
+
+        unknown = unknown_parameters(request)
+        if unknown:
+            raise unknown_fields(unknown)
 
 
 def demand(caller: Caller, scope: Scope) -> None:

@@ -20,8 +20,11 @@ DESCRIPTION = """
 Search, items, encoders, embedding jobs, truth sets and evaluation runs of the item bank.
 
 Send a token as `Authorization: Bearer …`; who runs the bank makes it in the admin, with the scopes that you need.
-Lists come in pages: give `next_cursor` back as `cursor`. Errors are problem details (RFC 9457): `code` is stable,
-`detail` says in the language of `Accept-Language` (ko, en) what to do.
+Any token may read this document.
+Lists come in pages: give `next_cursor` back as `cursor`, beside the same filters. Of several values of one filter any
+fits, and all filters must; in an address, a value each (`grade=중1&grade=중2`). What has no name here is refused, not
+ignored. Errors are problem details (RFC 9457): `code` is stable, `detail` says in the language of `Accept-Language`
+(ko, en) what to do. After 429 and 503, ask again when `Retry-After` says.
 """
 REASONS = {
     400: "The body is not JSON.",
@@ -34,8 +37,27 @@ REASONS = {
     422: "A value is not valid; `errors` names each.",
     429: "Too many calls; `Retry-After` says in how many seconds to go on.",
     500: "The bank failed.",
-    503: "A part of the bank does not answer; try again later.",
+    503: "A part of the bank does not answer; `Retry-After` says in how many seconds to try again.",
 }
+CODES = {
+    400: "bad-request broken-json",
+    401: "not-signed-in token-expired token-revoked token-unknown",
+    403: "csrf-failed forbidden scope-missing",
+    404: "not-found unknown-item",
+    405: "method-not-allowed",
+    409: "item-without-vector job-state no-active-encoder no-vectors run-not-completed",
+    413: "body-too-large",
+    415: "not-json",
+    422: "bad-alpha bad-batch bad-cursor bad-difficulty bad-ensemble bad-number bad-weights broken-base64 "
+    "broken-filter broken-formula broken-image broken-metadata broken-text empty-query encoder-needs-image "
+    "encoder-needs-text encoding-failed invalid-request items-and-scope query-too-long reranking-failed two-queries "
+    "unknown-category unknown-encoder unknown-items unknown-reranker words-need-text",
+    429: "too-many-calls",
+    500: "server-error",
+    503: "broker-silent database-silent worker-silent",
+}
+"""By status: every code that a problem of the API may have. tests/api.py holds what tests meet to it."""
+WAIT = {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 
 
 class FieldError(Schema):
@@ -158,7 +180,9 @@ def _problem(status: int) -> DictStrAny:
     media: DictStrAny = {"schema": {"$ref": "#/components/schemas/Problem"}}
     if status == 403:
         media["example"] = example
-    return {"description": REASONS[status], "content": {CONTENT_TYPE: media}}
+    codes = ", ".join(f"`{code}`" for code in CODES[status].split())
+    headers = {"Retry-After": WAIT} if status in {429, 503} else {}
+    return {"description": f"{REASONS[status]} Codes: {codes}.", "headers": headers, "content": {CONTENT_TYPE: media}}
 
 
 def _scopes() -> str:

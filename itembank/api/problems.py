@@ -87,8 +87,20 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     found = [
         {"field": field_path(each["loc"]), "code": each["type"], "message": _sentence(each)} for each in error.errors
     ]
+    return invalid(found).response()
+
+
+def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
     detail = _("The request is not valid. “errors” names what to mend.")
-    return Problem(422, "invalid-request", detail, errors=found[:50]).response()
+    return Problem(422, "invalid-request", detail, errors=list(errors[:50]))
+
+
+def unknown_fields(names: Sequence[str]) -> Problem:
+    """Of an address."""
+    message = _sentence({"type": "extra_forbidden"})
+    return invalid(
+        [{"field": field_path(("query", name)), "code": "extra_forbidden", "message": message} for name in names]
+    )
 
 
 def field_path(location: Sequence[str | int]) -> str:

@@ -1,5 +1,6 @@
 """The API put together. Routers of upper floors are named as text: imports point down."""
 
+import re
 from functools import cache
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -53,6 +54,24 @@ def openapi(request: HttpRequest) -> HttpResponse:
 def document() -> OpenAPISchema:
     """It takes 0.1 s to make."""
     return api().get_openapi_schema(path_prefix="")
+
+
+def unknown_parameters(request: HttpRequest) -> list[str]:
+    """Names in the address that its operation does not have, such as a misspelt filter, which would filter nothing."""
+    match = request.resolver_match
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", match.route if match else "").removeprefix("api/v1")
+    known = _parameters().get((request.method or "", path))
+    return [] if known is None else [name for name in request.GET if name not in known]
+
+
+@cache
+def _parameters() -> dict[tuple[str, str], frozenset[str]]:
+    """Method and path of an operation -> the names that its address takes."""
+    return {
+        (method.upper(), path): frozenset(each["name"] for each in operation["parameters"] if each["in"] == "query")
+        for path, methods in document()["paths"].items()
+        for method, operation in methods.items()
+    }
 
 
 @require_safe

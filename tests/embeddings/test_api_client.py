@@ -1,4 +1,4 @@
-"""The client in docs/examples, which knows nothing but the document, drives the bank over HTTP."""
+"""The client in docs/examples, which knows nothing but the document, drives the bank over HTTP with a real token."""
 
 import importlib.util
 from collections.abc import Callable
@@ -8,18 +8,19 @@ import pytest
 from django.conf import settings
 from pytest_django.live_server_helper import LiveServer
 
-from embeddings.models import EmbeddingJob, Encoder
-from embeddings.services import activate_encoder
+from embeddings.models import EmbeddingJob
 from itembank.api.scopes import Scope
 from itembank.tokens import make_token
-from tests.api import encode_here
-from tests.embeddings.spaces import clustered, fill, make_items, make_space
+from tests.api import Bank, encode_here, make_bank
+from tests.embeddings.spaces import make_items
+
+Connect = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def example() -> Any:
-    path = settings.BASE_DIR / "docs" / "examples" / "api_client.py"
-    spec = importlib.util.spec_from_file_location("api_client", path)
+    path = settings.BASE_DIR / "docs" / "examples" / "itembank_client.py"
+    spec = importlib.util.spec_from_file_location("itembank_client", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -28,32 +29,75 @@ def example() -> Any:
 
 
 @pytest.fixture
-def encoder(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Encoder:
-    """The active one, over five of six items."""
+def bank(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Bank:
     encode_here(monkeypatch)
-    space, items = make_space(64), make_items(6)
-    fill(space, items, clustered(6, 64))
-    activate_encoder(encoder=space)
-    make_items(1)
-    return space
+    return make_bank()
 
 
-def test_search_similar_items_a_job_and_its_end(
-    example: Any, encoder: Encoder, live_server: LiveServer, work: Callable[[EmbeddingJob], EmbeddingJob]
+@pytest.fixture
+def connect(example: Any, bank: Bank, live_server: LiveServer) -> Connect:
+    def connect(*scopes: str, **options: Any) -> Any:
+        token = make_token(client="example", scopes=scopes or list(Scope))[1]
+        return example.Itembank(live_server.url, token, **options)
+
+    return connect
+
+
+def test_its_walk_through_meets_no_problem_but_what_the_encoder_cannot_read(
+    example: Any, connect: Connect, bank: Bank
 ) -> None:
-    api = example.Api(live_server.url, make_token(client="example", scopes=list(Scope))[1], language="en")
-    hits = api.call("search_items", {"text": "기울기", "k": 3})["hits"]
-    assert len(hits) == 3
-    assert len(api.call("similar_items", code=hits[0]["code"])["hits"]) == 5
-    job = api.call("start_job", {"encoder": encoder.slug, "scope": "missing"})
+    lines = list(example.walk_through(connect(), bank.items[0].text))
+    kinds = [line.split(":")[0].split(" ")[0] for line in lines]
+    assert kinds == ["health", "words", "text", "formula", "image", "item", "similar", "items", "encoder", "truth",
+                     "run", "job", "job", "job"]  # fmt: skip
+    assert [line for line in lines if "422" in line or "409" in line] == [lines[4]]
+    assert "encoder-needs-text" in lines[4]
+
+
+def test_a_job_is_followed_to_its_end(
+    connect: Connect, bank: Bank, work: Callable[[EmbeddingJob], EmbeddingJob]
+) -> None:
+    make_items(1)
+    api = connect()
+    job = api.start_job(bank.encoder.slug)
     assert (job["state"], job["progress"]["total"]) == ("running", 1)
     work(EmbeddingJob.objects.get(pk=job["id"]))
-    assert api.call("read_job", job_id=job["id"])["state"] == "completed"
-    assert len(list(api.pages("list_items", limit=2))) == 7
+    assert api.wait_for(job["id"], every=0)["state"] == "completed"
 
 
-def test_an_error_is_told_by_its_code(example: Any, encoder: Encoder, live_server: LiveServer) -> None:
-    api = example.Api(live_server.url, make_token(client="example", scopes=["search"])[1])
-    with pytest.raises(example.ApiError) as refused:
-        api.call("list_items")
-    assert refused.value.code == "scope-missing"
+def test_a_list_is_read_to_its_end_page_by_page(connect: Connect) -> None:
+    assert len({item["code"] for item in connect().items(limit=5)}) == 12
+
+
+def test_a_problem_is_told_by_its_code_and_names_the_scope(example: Any, connect: Connect) -> None:
+    with pytest.raises(example.ProblemError) as refused:
+        list(connect("search").items())
+    assert (refused.value.status, refused.value.code, refused.value.scope) == (403, "scope-missing", "items:read")
+
+
+def test_above_the_rate_it_waits_as_long_as_it_is_told(
+    example: Any, connect: Connect, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.API_CALLS_PER_MINUTE = 1
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        settings.API_CALLS_PER_MINUTE = 100
+
+    monkeypatch.setattr(example.time, "sleep", wait)
+    api = connect()
+    codes = [encoder["slug"] for _ in range(2) for encoder in api.encoders()]
+    assert len(codes) == 2
+    assert len(waits) == 1
+    assert 1 <= waits[0] <= 60
+
+
+def test_it_tells_at_once_what_would_take_longer_than_its_patience(
+    example: Any, connect: Connect, settings: Any
+) -> None:
+    settings.API_CALLS_PER_MINUTE = 0
+    with pytest.raises(example.ProblemError) as refused:
+        connect(patience=0).encoder("any")
+    assert refused.value.code == "too-many-calls"
+    assert refused.value.retry_after >= 1

@@ -205,3 +205,26 @@ def test_the_files_of_the_page_are_served_from_here(client: Client) -> None:
 def test_an_admin_of_the_bank_reads_the_document_by_session(client: Client) -> None:
     client.force_login(make_admin())
     assert client.get(f"{PREFIX}/openapi.json").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/items", "/items/ITEM/similar", "/items/ITEM", "/jobs", "/runs"])
+def test_a_parameter_that_the_operation_does_not_have_is_refused(api: Api, path: str) -> None:
+    refused = problem(api.get(path, sbject="수학", limit=1), 422, "invalid-request")
+    assert "query.sbject" in [error["field"] for error in refused["errors"]]
+
+
+def test_a_filter_of_the_document_is_no_unknown_parameter(api: Api) -> None:
+    make_item(subject="수학")
+    assert len(api.get("/items", subject=["수학", "과학"], limit=5).json()["items"]) == 1
+
+
+def test_the_document_declares_when_to_ask_again(api: Api) -> None:
+    responses = api.get("/openapi.json").json()["components"]["responses"]
+    assert {name for name, each in responses.items() if "Retry-After" in each["headers"]} == {
+        "Problem429",
+        "Problem503",
+    }
+
+
+def test_the_document_names_the_codes_of_its_problems(api: Api) -> None:
+    assert "`unknown-item`" in api.get("/openapi.json").json()["components"]["responses"]["Problem404"]["description"]
