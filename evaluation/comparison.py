@@ -127,6 +127,15 @@ def do_no_harm(differences: Sequence[Difference]) -> Advice:
     return Advice(better, worse, not_shown, sentence)
 
 
+def harmed(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Those whose interval lies wholly below 0: where `second` (a reranker, say) did harm.
+
+    Each interval is taken by itself. `verdict` also asks the test that is corrected for all slices, which suits a claim
+    that something is better; to leave off what may harm takes less.
+    """
+    return tuple(each for each in differences if each.interval.high < 0)
+
+
 def changed_most(first: PerQuery, second: PerQuery, metric: str, limit: int = 20) -> tuple[Change, ...]:
     """Queries whose value changed, the largest change first, either way; equal changes by query."""
     _check_same_queries(first, second)

@@ -76,6 +76,16 @@ class RunSettings:
         ):
             raise EvaluationError(_("Give each encoder of an ensemble one weight above 0."))
 
+    def adds_reranker_to(self, plain: "RunSettings") -> bool:
+        """Whether this is that search with a reranker and nothing else, over the same truth, items and encoders."""
+        return bool(self.reranker) and not plain.reranker and self._first_stage() == plain._first_stage()
+
+    def _first_stage(self) -> dict[str, Any]:
+        aside = {"reranker", "rerank_top", "rerank_threshold"}
+        told = {name: value for name, value in self.as_json().items() if name not in aside}
+        prints = {name: value for name, value in self.fingerprints.items() if name != f"reranker {self.reranker}"}
+        return told | {"fingerprints": prints}
+
     def as_json(self) -> dict[str, Any]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 

@@ -1,24 +1,28 @@
-"""Rerankers: which there are, and a new one from a preset with its own instruction."""
+"""Rerankers: which there are, a new one from a preset with its own instruction, and where they are switched off."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
 
 from embeddings.admin.new_model_form import INPUT, SELECT, NewModelForm
 from embeddings.encoders.errors import EncoderError
 from embeddings.encoders.precision import PRECISIONS
 from embeddings.models import Reranker
-from embeddings.reranker_services import create_reranker
+from embeddings.reranker_services import create_reranker, switch_on
 from embeddings.rerankers.presets import RERANKER_PRESETS, RETRIEVE
-from itembank.admin.base import ModelAdmin
+from itembank.admin.base import ModelAdmin, person
 
 SHOWN_CHARACTERS = 80
 
@@ -58,12 +62,20 @@ class RerankerForm(NewModelForm):
 
 @admin.register(Reranker)
 class RerankerAdmin(ModelAdmin[Reranker]):
-    list_display = ("shown_name", "slug", "model_id", "precision", "shown_instruction")
+    list_display = ("shown_name", "slug", "model_id", "precision", "shown_instruction", "switched_off")
     list_display_links = ("shown_name", "slug")
     sortable_by = ()
     actions = None
     list_fullwidth = True
     fields = ("slug", "name", *Reranker.SPEC_FIELDS, "fingerprint", "created_at")
+    change_form_outer_after_template = "embeddings/rerank_exceptions.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.switch_on_view))
+        return [path("<int:pk>/switch-on/", view, name="embeddings_reranker_switch_on"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reranker]:
+        return super().get_queryset(request).annotate(exception_count=Count("exceptions"))
 
     def has_change_permission(self, request: HttpRequest, obj: Reranker | None = None) -> bool:
         return False  # another setting is another reranker
@@ -75,6 +87,32 @@ class RerankerAdmin(ModelAdmin[Reranker]):
     @admin.display(description=gettext_lazy("instruction"))
     def shown_instruction(self, reranker: Reranker) -> str:
         return Truncator(reranker.instruction).chars(SHOWN_CHARACTERS)
+
+    @admin.display(description=gettext_lazy("switched off"))
+    def switched_off(self, reranker: Any) -> str:
+        count = reranker.exception_count
+        return ngettext("for %(n)s slice", "for %(n)s slices", count) % {"n": count} if count else "–"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        reranker = self.get_object(request, unquote(object_id))
+        found = reranker.exceptions.select_related("created_by") if reranker else ()
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "exceptions": found})
+
+    def switch_on_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not request.user.has_perm("embeddings.change_reranker"):
+            raise PermissionDenied
+        reranker = get_object_or_404(Reranker, pk=pk)
+        wanted = request.POST.get("exception", "")
+        exception = next((each for each in reranker.exceptions.all() if str(each.pk) == wanted), None)
+        if exception is None:
+            messages.info(request, _("It is switched on there already."))
+        else:
+            switch_on(reranker=reranker, field=exception.field, value=exception.value, user=person(request))
+            words = _("%(name)s is switched on again for %(slice)s.")
+            messages.success(request, words % {"name": reranker.title, "slice": exception.shown_slice})
+        return redirect("admin:embeddings_reranker_change", pk)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

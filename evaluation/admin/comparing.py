@@ -1,17 +1,26 @@
 """Runs side by side: with tests over the same queries, or as a table over several truth sets."""
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
-from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from evaluation.admin.harm import harm_context
+from evaluation.admin.pairs import (
+    Chosen,
+    chosen_of,
+    kept,
+    named_runs,
+    same_queries,
+    second_by_slice,
+    settings_of,
+    values_by_run,
+)
 from evaluation.admin.query_pages import SHOWN, places, query_or_404, render
 from evaluation.admin.words import DIMENSION_NAMES, State, chosen, number, scope_label, short_settings, shown
 from evaluation.causes import standings_of
@@ -22,15 +31,13 @@ from evaluation.comparison import (
     Advice,
     Change,
     Difference,
-    by_slice,
     changed_most,
     compare,
     do_no_harm,
 )
-from evaluation.figures import DIMENSIONS, KEPT_FOR, KEY_METRICS, grouped, key_figures, values_of
+from evaluation.figures import KEY_METRICS, key_figures
 from evaluation.metrics import PerQuery
 from evaluation.models import EvaluationRun
-from evaluation.run_settings import RunSettings
 from groundtruth.models import TruthQuery
 
 MOST_RUNS = 12  # that are tested against each other
@@ -46,25 +53,9 @@ VERDICTS = {
 LETTERS = "ABCDEFGHIJKL"
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the address asks for. The first run is the baseline; `second` is held against it by slice and by query."""
-
-    runs: list[EvaluationRun]
-    second: EvaluationRun
-    metric: str
-    relevance: int
-    by: str
-
-    @property
-    def baseline(self) -> EvaluationRun:
-        return self.runs[0]
-
-
 @permission_required("evaluation.view_evaluationrun", raise_exception=True)
 def compare_view(request: HttpRequest) -> HttpResponse:
-    runs = _runs(request, MOST_RUNS)
-    completed = [run for run in runs if run.state == State.COMPLETED]
+    runs = named_runs(request, MOST_RUNS)
     context: dict[str, Any] = {
         "title": _("Comparison of runs"),
         "unfinished": [run for run in runs if run.state != State.COMPLETED],
@@ -72,43 +63,28 @@ def compare_view(request: HttpRequest) -> HttpResponse:
         "thresholds": (1, 2, 3),
         "dimensions": DIMENSION_NAMES.items(),
     }
-    if len(completed) < 2:
-        return render(request, "compare.html", context | {"too_few": True})
-    return render(request, "compare.html", context | _compared(_chosen(request, completed)))
-
-
-def _chosen(request: HttpRequest, runs: list[EvaluationRun]) -> Chosen:
-    by_id = {str(run.pk): run for run in runs}
-    baseline = by_id.get(request.GET.get("baseline", ""), runs[0])
-    others = [run for run in runs if run != baseline]
-    second = by_id.get(request.GET.get("second", ""), others[0])
-    return Chosen(
-        [baseline, *others],
-        others[0] if second == baseline else second,
-        chosen(request.GET.get("metric"), KEY_METRICS, KEY_METRICS[0]),
-        number(request.GET.get("relevance"), 1, most=3),
-        chosen(request.GET.get("by"), DIMENSIONS, "category"),
-    )
+    asked = chosen_of(request, runs)
+    return render(request, "compare.html", context | (_compared(asked) if asked else {"too_few": True}))
 
 
 def _compared(asked: Chosen) -> dict[str, Any]:
-    values = {str(run.pk): values_of(run, KEY_METRICS, asked.relevance) for run in asked.runs}
+    values = values_by_run(asked, asked.runs)
     letters = dict(zip(values, LETTERS, strict=False))
     context: dict[str, Any] = {
         "asked": asked,
         "address": f"runs={','.join(values)}&baseline={asked.baseline.pk}&relevance={asked.relevance}",
         "runs": [
-            {"run": run, "letter": letters[str(run.pk)], "settings": short_settings(_settings(run))}
+            {"run": run, "letter": letters[str(run.pk)], "settings": short_settings(settings_of(run))}
             for run in asked.runs
         ],
         "second_letter": letters[str(asked.second.pk)],
     }
     base = values[str(asked.baseline.pk)]
-    if odd := [run for run in asked.runs if not _same_queries(base, values[str(run.pk)], asked.baseline, run)]:
+    if odd := [run for run in asked.runs if not same_queries(base, values[str(run.pk)], asked.baseline, run)]:
         return context | {"odd": odd}
     many = len(base.queries) * (len(values) - 1) > MOST_TESTED
     tested = (asked.metric,) if many else KEY_METRICS
-    differences = _kept(asked, "all", lambda: compare(values, tested, str(asked.baseline.pk)))
+    differences = kept(asked, "all", lambda: compare(values, tested, str(asked.baseline.pk)))
     return context | {
         "queries": len(base.queries),
         "tested": asked.metric if many else "",
@@ -118,10 +94,6 @@ def _compared(asked: Chosen) -> dict[str, Any]:
         ],
         **_pairwise(asked, values),
     }
-
-
-def _same_queries(first: PerQuery, second: PerQuery, one: EvaluationRun, other: EvaluationRun) -> bool:
-    return one.truth_set_id == other.truth_set_id and first.queries == second.queries and bool(first.queries)
 
 
 def _cells(values: dict[str, PerQuery], differences: Sequence[Difference], run: str) -> list[dict[str, Any]]:
@@ -150,19 +122,19 @@ def _shown(found: Difference | None) -> dict[str, Any] | None:
 def _pairwise(asked: Chosen, values: dict[str, PerQuery]) -> dict[str, Any]:
     """The second run against the baseline, by slice and by query."""
     one, other = str(asked.baseline.pk), str(asked.second.pk)
-    parts = grouped(asked.baseline.truth_set, values[one].queries, asked.by)
-    found = _kept(asked, "slices", lambda: by_slice(values, one, other, asked.metric, parts))
+    found = second_by_slice(asked, values)
     changes = changed_most(values[one], values[other], asked.metric, CHANGED)
     return {
         "slices": [{"name": scope_label(each.slice or "", asked.by), **(_shown(each) or {})} for each in found],
         "advice": _advice(asked, found),
+        "harm": harm_context(asked, found),
         "changes": _changes(asked, changes),
     }
 
 
 def _advice(asked: Chosen, found: Sequence[Difference]) -> Advice | None:
     """Only where a reranker came in: the rest of the settings is no switch to turn on by slice."""
-    if not _settings(asked.second).reranker or _settings(asked.baseline).reranker:
+    if not settings_of(asked.second).reranker or settings_of(asked.baseline).reranker:
         return None
     named = [_renamed(each, asked.by) for each in found]
     return do_no_harm(named)
@@ -193,7 +165,7 @@ def _changes(asked: Chosen, changes: Sequence[Change]) -> list[dict[str, Any]]:
 @permission_required("evaluation.view_evaluationrun", raise_exception=True)
 def query_view(request: HttpRequest) -> HttpResponse:
     """One query in two runs, both rankings next to each other."""
-    runs = _runs(request, 2)
+    runs = named_runs(request, 2)
     if len(runs) != 2 or runs[0].truth_set_id != runs[1].truth_set_id:
         raise Http404
     asked = query_or_404(runs[0], number(request.GET.get("query"), 0, least=0, most=2**62))
@@ -204,7 +176,7 @@ def query_view(request: HttpRequest) -> HttpResponse:
         ranking = run.rankings.filter(query=asked).first()
         columns.append({
             "run": run,
-            "settings": short_settings(_settings(run)),
+            "settings": short_settings(settings_of(run)),
             "standing": standing,
             "places": places(ranking.items, ranking.scores, standing, SHOWN, relevance) if ranking else [],
         })  # fmt: skip
@@ -220,7 +192,7 @@ def query_view(request: HttpRequest) -> HttpResponse:
 @permission_required("evaluation.view_evaluationrun", raise_exception=True)
 def truths_view(request: HttpRequest) -> HttpResponse:
     """The same settings on several truth sets: a row for the settings, a column for the truth."""
-    runs = _runs(request, MOST_IN_TABLE)
+    runs = named_runs(request, MOST_IN_TABLE)
     metric = chosen(request.GET.get("metric"), KEY_METRICS, KEY_METRICS[0])
     found = key_figures(runs, seconds=SECONDS_FOR_FIGURES)
     truths = sorted({run.truth_set for run in runs}, key=str)
@@ -237,7 +209,7 @@ def truths_view(request: HttpRequest) -> HttpResponse:
         "truths": truths,
         "rows": [
             {
-                "settings": short_settings(_settings(next(iter(row.values())))),
+                "settings": short_settings(settings_of(next(iter(row.values())))),
                 "cells": [_cell(row.get(truth.pk), found, metric, best[truth.pk]) for truth in truths],
             }
             for row in rows.values()
@@ -261,27 +233,5 @@ def _cell(run: EvaluationRun | None, found: dict[int, Any], metric: str, best: f
     }
 
 
-def _runs(request: HttpRequest, most: int) -> list[EvaluationRun]:
-    """The runs that the address names, in its order, or those of a matrix."""
-    runs = EvaluationRun.objects.select_related("truth_set")
-    if matrix := request.GET.get("matrix"):
-        return list(runs.filter(matrix=matrix).order_by("pk")[:most])
-    ids = [int(part) for part in request.GET.get("runs", "").split(",") if part.isascii() and part.isdigit()]
-    by_id = runs.in_bulk([each for each in ids[:most] if each < 2**62])
-    return [by_id[each] for each in dict.fromkeys(ids) if each in by_id]
-
-
-def _settings(run: EvaluationRun) -> RunSettings:
-    return RunSettings.from_json(run.configuration)
-
-
 def _settings_key(run: EvaluationRun) -> str:
     return json.dumps({**run.configuration, "fingerprints": None}, sort_keys=True)
-
-
-def _kept(asked: Chosen, part: str, compute: Any) -> Any:
-    """Tests over 10,000 queries take seconds; the same runs give the same."""
-    runs = asked.runs if part == "all" else [asked.baseline, asked.second]
-    told = [part, [[run.pk, run.fingerprint] for run in runs], asked.metric, asked.relevance]
-    digest = hashlib.sha256(json.dumps([*told, "" if part == "all" else asked.by]).encode()).hexdigest()
-    return cache.get_or_set(f"evaluation-compared-{digest}", compute, KEPT_FOR)

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from evaluation.admin import comparing, query_pages, run_page, sending
+from evaluation.admin import comparing, harm, query_pages, run_page, sending
 from evaluation.admin.run_forms import MatrixForm, RunForm
 from evaluation.admin.words import STATE_LOOKS, State, live, parts, short_settings, shown
 from evaluation.dispatch import cancel_run, resume_run, start_matrix, start_run
@@ -80,6 +80,7 @@ class EvaluationRunAdmin(ModelAdmin[EvaluationRun]):
             ("matrix/", "matrix", self.matrix_view),
             ("compare/", "compare", require_safe(comparing.compare_view)),
             ("compare/query/", "compare_query", require_safe(comparing.query_view)),
+            ("compare/switch-off/", "switch_off", harm.switch_off_view),
             ("truths/", "truths", require_safe(comparing.truths_view)),
         ]
         wrap = self.admin_site.admin_view

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from embeddings.models import Reranker
-from embeddings.reranker_services import create_reranker
+from embeddings.reranker_services import create_reranker, switch_off
 from embeddings.rerankers.presets import RETRIEVE
 from tests.factories import allow, make_admin, make_staff
 
@@ -125,3 +125,66 @@ def test_the_sidebar_leads_to_the_rerankers_only_who_may_see_them(client: Client
     assert LIST not in client.get("/admin/").content.decode()
     client.force_login(allow(colleague, "embeddings.view_reranker"))
     assert LIST in client.get("/admin/").content.decode()
+
+
+# ---- where it is switched off
+
+
+def _off(subject: str = "수학") -> Reranker:
+    reranker = create_reranker(preset=QWEN)
+    switch_off(
+        reranker=reranker, field="subject", value=subject, reason="RR -0.667 [-0.700, -0.600]", run="spring #7",
+        link="/admin/evaluation/evaluationrun/compare/?runs=6,7", user=make_staff("colleague"),
+    )  # fmt: skip
+    return reranker
+
+
+def test_the_page_lists_where_it_is_switched_off_by_which_run_and_whom(admin: Client) -> None:
+    reranker = _off()
+    html = admin.get(f"{LIST}{reranker.pk}/change/").content.decode()
+    for words in ("수학", "RR -0.667 [-0.700, -0.600]", "spring #7", "colleague", "compare/?runs=6,7"):
+        assert words in html
+    admin.cookies["django_language"] = "en"
+    assert "for 1 slice" in admin.get(LIST).content.decode()
+
+
+def test_a_reranker_that_is_on_everywhere_says_so(admin: Client) -> None:
+    admin.cookies["django_language"] = "en"
+    html = admin.get(f"{LIST}{create_reranker(preset=QWEN).pk}/change/").content.decode()
+    assert "Nowhere. The comparison" in html
+
+
+def test_it_is_switched_on_again_by_a_button(admin: Client) -> None:
+    reranker = _off()
+    exception = reranker.exceptions.get()
+    answer = admin.post(f"{LIST}{reranker.pk}/switch-on/", {"exception": exception.pk})
+    assert answer["Location"] == f"{LIST}{reranker.pk}/change/"
+    assert not reranker.exceptions.exists()
+
+
+def test_switching_on_what_somebody_switched_on_meanwhile_is_no_error(admin: Client) -> None:
+    reranker = _off()
+    exception = reranker.exceptions.get()
+    for _twice in range(2):
+        answer = admin.post(f"{LIST}{reranker.pk}/switch-on/", {"exception": exception.pk})
+        assert answer.status_code == 302
+
+
+@pytest.mark.parametrize("exception", ["", "x", "999999999999999999999"])
+def test_an_exception_that_is_not_there_changes_nothing(admin: Client, exception: str) -> None:
+    reranker = _off()
+    assert admin.post(f"{LIST}{reranker.pk}/switch-on/", {"exception": exception}).status_code == 302
+    assert reranker.exceptions.exists()
+
+
+def test_switching_on_has_its_own_permission(client: Client) -> None:
+    reranker = _off()
+    sent = {"exception": reranker.exceptions.get().pk}
+    viewer = allow(make_staff(), "embeddings.view_reranker")
+    client.force_login(viewer)
+    assert f"{LIST}{reranker.pk}/switch-on/" not in client.get(f"{LIST}{reranker.pk}/change/").content.decode()
+    assert client.post(f"{LIST}{reranker.pk}/switch-on/", sent).status_code == 403
+    client.force_login(allow(viewer, "embeddings.change_reranker"))
+    assert f"{LIST}{reranker.pk}/switch-on/" in client.get(f"{LIST}{reranker.pk}/change/").content.decode()
+    client.post(f"{LIST}{reranker.pk}/switch-on/", sent)
+    assert not reranker.exceptions.exists()
