@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 
-from embeddings.forms import METHOD_CHOICES
+from embeddings.method_form import METHODS
 from embeddings.models import Encoder, Reranker, SearchMark, SearchQuery
 from embeddings.search.types import FILTER_FIELDS
 from itembank.models import Item, ItemImage, item_type_label
@@ -75,7 +75,7 @@ class Names:
         return {reranker.slug: reranker.title for reranker in Reranker.objects.all()}
 
     def method(self, name: str) -> str:
-        return next((str(label) for value, label in METHOD_CHOICES if (value or "dense") == name), name)
+        return next((str(method.label) for method in METHODS if method.name == name), name)
 
     def encoder(self, slugs: str) -> str:
         """`slugs` as a search's answer names them, with ", " between several."""
