@@ -20,6 +20,7 @@ ACTIONS = {
     "create": gettext_lazy("set made"),
     "import": gettext_lazy("file imported"),
     "combine": gettext_lazy("sets combined"),
+    "from-thumbs": gettext_lazy("made of thumbs"),
     "new-version": gettext_lazy("new version"),
     "describe": gettext_lazy("texts changed"),
     "cancel-build": gettext_lazy("build cancelled"),

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from embeddings.admin.reading import Part
 from groundtruth.admin.changes import told
+from groundtruth.admin.from_marks_form import RULE_CHOICES
 from groundtruth.admin.judge_pages import STATE_LOOKS as JOB_LOOKS
 from groundtruth.admin.judge_pages import number, usd
 from groundtruth.admin.truth_forms import TextsForm
@@ -42,6 +43,12 @@ LABELS = {
     "threshold": gettext_lazy("a set agrees from relevance"),
     "format": gettext_lazy("format"),
     "unknown_items": gettext_lazy("unknown items skipped"),
+    "thumbs_of": gettext_lazy("thumbs of"),
+    "thumbs_since": gettext_lazy("thumbs since"),
+    "subjects": gettext_lazy("subject"),
+    "thumb_up": gettext_lazy("a thumb up means"),
+    "thumb_down": gettext_lazy("a thumb down means"),
+    "disagreement": gettext_lazy("where people disagree"),
 }
 COMBINATIONS = {
     "intersection": gettext_lazy("Intersection: what all sets call similar"),
@@ -188,7 +195,7 @@ def history(truth_set: TruthSet, user: User) -> dict[str, Any]:
 def parameters(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What made the set, in words; what is not known here stays as it is written."""
     for name, value in given.items():
-        if value in (None, [], {}, False) or (name == "weights" and given.get("combination") != "vote"):
+        if value is False or value in (None, [], {}) or (name == "weights" and given.get("combination") != "vote"):
             continue
         if name == "take_all":
             yield _("be content with fewer items than asked"), _("yes")
@@ -199,6 +206,8 @@ def parameters(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _in_words(name: str, value: Any) -> str:
     if name == "combination":
         return str(COMBINATIONS.get(value, value))
+    if name == "disagreement":
+        return str(dict(RULE_CHOICES).get(value, value))
     if isinstance(value, dict):
         labels = dict(Item.ItemCategory.choices)
         return ", ".join(f"{labels.get(key, key)} {count}" for key, count in value.items())
