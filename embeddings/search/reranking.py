@@ -31,14 +31,20 @@ def why_not(request: SearchRequest) -> tuple[str, ...]:
     if not kinds:
         return ()
     found = RerankException.objects.filter(kinds, reranker__slug=asked.reranker).select_related("reranker")
+    return tuple(_why(each) for each in found)
+
+
+def _why(exception: RerankException) -> str:
     words = _(
         "%(reranker)s did not reorder these hits: it is switched off for %(slice)s, where evaluation showed harm "
-        "(%(reason)s). Ask for reranking everywhere to have it all the same."
+        "(%(reason)s). To rerank them all the same, choose “%(choice)s” (rerank.everywhere, --rerank-everywhere)."
     )
-    return tuple(
-        words % {"reranker": each.reranker.title, "slice": each.shown_slice, "reason": each.shown_reason}
-        for each in found
-    )
+    return words % {
+        "reranker": exception.reranker.title,
+        "slice": exception.shown_slice,
+        "reason": exception.shown_reason,
+        "choice": _("Also where it is switched off"),
+    }
 
 
 def _kinds_of_item(code: str) -> Q:

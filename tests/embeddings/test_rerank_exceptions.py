@@ -18,8 +18,9 @@ from embeddings.reranker_services import switch_off, switch_on
 from embeddings.rerankers import registry
 from embeddings.search import Filters, Rerank, SearchRequest, SearchResponse
 from embeddings.search import search as search_by_worker
-from embeddings.search.types import WEAK_BELOW
+from itembank.celery import app
 from itembank.models import Item
+from tests.api import Api
 from tests.embeddings.scripted_reranker import NAME, PLACE, scripted_spec
 from tests.embeddings.spaces import clustered, fill, make_space
 from tests.factories import make_admin, make_image, make_item
@@ -109,7 +110,8 @@ def test_the_answer_says_why_it_is_not_reranked_and_how_it_would_be(
     (note,) = search(reranker, item_code="i0").notes
     assert note == (
         "Scripted did not reorder these hits: it is switched off for subject: 수학, where evaluation showed harm "
-        f"({REASON}, spring #12). Ask for reranking everywhere to have it all the same."
+        f"({REASON}, spring #12). To rerank them all the same, choose “Also where it is switched off” "
+        "(rerank.everywhere, --rerank-everywhere)."
     )
 
 
@@ -180,8 +182,9 @@ def test_it_takes_no_time_of_the_reranker_and_looks_no_deeper(space: Encoder, re
 
 def test_its_weak_hits_are_those_below_the_cut_off(space: Encoder, reranker: Reranker, user: User) -> None:
     off(reranker, user, "subject", "수학")
-    hits = search(reranker, item_code="i0").hits
-    assert [hit.weak for hit in hits] == [hit.score < WEAK_BELOW["dense"] for hit in hits]
+    line = search(reranker, item_code="i0").hits[1].score
+    hits = search(reranker, item_code="i0", weak_below=line).hits
+    assert [hit.weak for hit in hits] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -221,6 +224,21 @@ def test_the_command_reranks_everywhere_where_told_to(
     told = capsys.readouterr().out
     assert '"reranked_by": "scripted"' in told
     assert told.index('"i1"') < told.index('"i2"') < told.index('"i3"')
+
+
+def test_the_api_says_whether_it_reranked_and_why_not(
+    space: Encoder, reranker: Reranker, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "send_task", lambda _name, args, **_options: worker.rerank_query(*args))
+    api = Api("search")
+    asked = {"item": "i0", "rerank": {"reranker": "scripted"}}
+    assert api.post("/search", asked).json()["reranked_by"] == "scripted"
+    off(reranker, user, "subject", "수학")
+    answer = api.post("/search", asked).json()
+    assert (answer["reranked_by"], len(answer["notes"])) == ("", 1)
+    asked["rerank"] = {"reranker": "scripted", "everywhere": True}
+    answer = api.post("/search", asked).json()
+    assert (answer["reranked_by"], answer["notes"]) == ("scripted", [])
 
 
 # ---- off and on
