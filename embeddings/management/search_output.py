@@ -27,7 +27,8 @@ def plain(
         hits = [_plain_reranked(each) for each in reranked]
     timings = {stage: round(ms, 3) for stage, ms in response.timings_ms.items()}
     told = {"reranked_by": response.reranked_by, "notes": list(response.notes)} if rerank else {}
-    return {"hits": hits, "timings_ms": timings, **told}
+    lines = {"weak_below": dict(response.weak_below)} if explain else {}
+    return {"hits": hits, "timings_ms": timings, **told, **lines}
 
 
 def _explained(hit: Hit) -> dict[str, Any]:

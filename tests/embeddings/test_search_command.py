@@ -88,7 +88,9 @@ def test_build_index_builds_the_index_of_the_named_encoder(space: Encoder) -> No
 def test_explained_hits_say_what_each_signal_gave(space: Encoder) -> None:
     index_terms()
     arguments = ["--item", Item.objects.earliest("pk").code, "--method", "rrf", "--explain"]
-    told = json.loads(run(*arguments, "--json"))["hits"][0]
+    answer = json.loads(run(*arguments, "--json"))
+    told = answer["hits"][0]
+    assert answer["weak_below"].keys() == {"lexical"}  # the encoder was not measured
     assert set(told["signals"]) == {"dense", "lexical"}
     assert {"weak", "group", "image_used", "matched_terms"} <= told.keys()
     assert "dense" in run(*arguments)

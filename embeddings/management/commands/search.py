@@ -60,7 +60,10 @@ class Command(BaseCommand):
             "--alpha", type=float, default=0.5, help="of a hybrid: the share of the vectors (default 0.5)"
         )
         parser.add_argument(
-            "--weak-below", type=float, metavar="X", help="mark hits with a lower score (default: the method's)"
+            "--weak-below",
+            type=float,
+            metavar="X",
+            help="mark hits with a lower score (default: each signal's own line)",
         )
         parser.add_argument(
             "--leave-out-near-duplicates", action="store_true", help="no items whose text differs in numbers alone"
