@@ -31,14 +31,14 @@ class ValuesField(forms.Field):
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A field to filter by. `ticked` are the values in use, `boxes` further ones to tick, and `suggestions` those to
-    type, where `typed` says that there are too many for boxes.
+    """A field to filter by. `ticked` are the values in use; `boxes` these and those to tick, each with whether it is
+    ticked; `suggestions` those to type, where `typed` says that there are too many for boxes.
     """
 
     name: str
     label: str
     ticked: Sequence[Choice]
-    boxes: Sequence[Choice] = ()
+    boxes: Sequence[tuple[str, str, bool]]
     suggestions: Sequence[Choice] = ()
     typed: bool = False
     grows: bool = False  # more suggestions than the page carries
@@ -51,7 +51,7 @@ class Facet:
 def facets(options: FilterOptions, chosen: dict[str, Sequence[str]]) -> list[Facet]:
     """Those that the bank has values for, and those in use."""
     made = (_facet(name, known_values(name, options), chosen.get(name, ())) for name in FILTER_FIELDS)
-    return [facet for facet in made if facet.typed or facet.ticked or facet.boxes]
+    return [facet for facet in made if facet.typed or facet.boxes]
 
 
 def known_values(name: str, options: FilterOptions) -> list[Choice]:
@@ -73,5 +73,7 @@ def _facet(name: str, known: Sequence[Choice], chosen: Sequence[str]) -> Facet:
     labels = dict(known)
     ticked = [(value, labels.get(value, value)) for value in chosen]
     if name == "metadata" or len(known) > LISTED:
-        return Facet(name, label, ticked, (), known[:SUGGESTED], typed=True, grows=len(known) > SUGGESTED)
-    return Facet(name, label, ticked, [choice for choice in known if choice[0] not in chosen])
+        boxes = [(*choice, True) for choice in ticked]
+        return Facet(name, label, ticked, boxes, known[:SUGGESTED], typed=True, grows=len(known) > SUGGESTED)
+    unknown = [choice for choice in ticked if choice[0] not in labels]
+    return Facet(name, label, ticked, [(*choice, choice[0] in chosen) for choice in (*unknown, *known)])

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -19,6 +20,7 @@ from embeddings.feedback import recent_queries
 from embeddings.filter_fields import known_values, matching
 from embeddings.forms import SearchForm
 from embeddings.method_form import METHODS
+from embeddings.models import SearchQuery
 from embeddings.search.types import FILTER_FIELDS
 from itembank.admin.base import person
 from itembank.bank import filter_options
@@ -30,7 +32,7 @@ from itembank.uploads.pictures import sanitise
 
 PREVIEW_PIXELS = 160
 PREVIEW_CHARACTERS = 1_000
-RECENT = 8
+RECENT, READ = 8, 40  # searches shown, and read to find so many that differ
 SUGGESTIONS = 20
 
 MAX_LINK_CHARACTERS = 2_000
@@ -55,7 +57,7 @@ def search_page(request: HttpRequest) -> HttpResponseBase:
     if valid and (form.has_query() or request.method == "POST"):
         context |= _query(form) | _answer(request, form)
     # After the search, so that it is among them.
-    context["recent"] = recent_queries(user=person(request), limit=RECENT)
+    context["recent"] = _recent(person(request))
     return TemplateResponse(request, "embeddings/search.html", context)
 
 
@@ -83,6 +85,14 @@ def _address(form: SearchForm) -> str:
     link = form.link() if form.has_query() else ""
     address = f"{reverse('item-search')}?{link}"
     return address if link and len(address) <= MAX_LINK_CHARACTERS else ""
+
+
+def _recent(user: User) -> list[SearchQuery]:
+    """What was asked last, each once however often it was searched for in other ways."""
+    newest: dict[str, SearchQuery] = {}
+    for query in recent_queries(user=user, limit=READ):
+        newest.setdefault(query.digest, query)
+    return list(newest.values())[:RECENT]
 
 
 def _bank(form: SearchForm) -> dict[str, Any]:

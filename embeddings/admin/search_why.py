@@ -47,11 +47,11 @@ class Why:
         return len(self.hit.signals) > 1
 
     @property
-    def terms(self) -> list[tuple[str, float, int]]:
-        """The words in common that count most: each with its part of the words' score, and that in percent of all."""
+    def terms(self) -> list[tuple[str, int]]:
+        """The words in common that count most: each with its part of the words' score in percent."""
         whole = sum(part for _term, part in self.hit.matched_terms) or 1.0
         best = sorted(self.hit.matched_terms, key=lambda each: -each[1])[:SHOWN_TERMS]
-        return [(term, part, round(100 * part / whole)) for term, part in best]
+        return [(term, round(100 * part / whole)) for term, part in best]
 
     @property
     def other_terms(self) -> int:

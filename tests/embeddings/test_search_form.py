@@ -186,8 +186,8 @@ def test_a_field_with_few_values_shows_them_and_one_with_thousands_is_typed() ->
     few = {facet.name: facet for facet in facets(_options(LISTED), {})}["unit"]
     many = {facet.name: facet for facet in facets(_options(5_000), {"unit": ["단원 4000"]})}["unit"]
     assert (len(few.boxes), few.typed) == (LISTED, False)
-    assert (len(many.suggestions), many.boxes, many.grows) == (SUGGESTED, (), True)
-    assert list(many.ticked) == [("단원 4000", "단원 4000")]
+    assert (len(many.suggestions), many.typed, many.grows) == (SUGGESTED, True, True)
+    assert list(many.boxes) == [("단원 4000", "단원 4000", True)]
 
 
 def test_a_field_without_values_is_left_out() -> None:
@@ -196,7 +196,7 @@ def test_a_field_without_values_is_left_out() -> None:
 
 def test_a_value_that_the_bank_does_not_hold_is_still_shown_as_ticked() -> None:
     (subject,) = [facet for facet in facets(_options(0), {"subject": ["역사"]}) if facet.name == "subject"]
-    assert list(subject.ticked) == [("역사", "역사")]
+    assert list(subject.boxes) == [("역사", "역사", True), ("수학", "수학", False)]
 
 
 def test_suggestions_hold_what_was_typed_those_that_begin_with_it_first() -> None:

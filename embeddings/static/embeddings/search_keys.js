@@ -28,17 +28,18 @@
   async function mark(form, button) {
     const before = form.querySelector("[aria-pressed=true]");
     const body = new FormData(form);
+    const code = body.get("item");
     body.set("verdict", button.value);
-    press(form.elements.item.value, button.value);
+    press(code, button.value);
     try {
       const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
       const json = (response.headers.get("Content-Type") || "").includes("json");
       const answer = json ? await response.json() : {};
       if (!response.ok || !("verdict" in answer)) throw Object.assign(new Error(), { said: answer.error });
-      press(form.elements.item.value, answer.verdict);
+      press(code, answer.verdict);
       say({ 1: form.dataset.up, "-1": form.dataset.down }[answer.verdict] || form.dataset.none);
     } catch (error) {
-      press(form.elements.item.value, before ? before.dataset.verdict : 0);
+      press(code, before ? before.dataset.verdict : 0);
       failed(form, error.said || form.dataset.failed);
     }
   }
