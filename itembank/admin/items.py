@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -19,9 +20,19 @@ from itembank.admin.filters import (
     value_filter,
 )
 from itembank.admin.forms import ItemForm
+from itembank.admin.paging import LargeListPaginator
 from itembank.models import Item
 from itembank.services import save_item
 from itembank.templatetags.items import excerpt, first_image, thumbnail
+
+
+class ItemChangeList(BankChangeList):
+    """Shows the paginator's page also where there is no other."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list
 
 
 @admin.register(Item)
@@ -80,7 +91,15 @@ class ItemAdmin(ModelAdmin[Item]):
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
+        return ItemChangeList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: Any, per_page: int, orphans: int = 0, allow_empty_first_page: bool = True
+    ) -> LargeListPaginator:
+        given = [name for name, value in request.GET.items() if value]
+        return LargeListPaginator(
+            queryset, per_page, by_scan=any(name == SEARCH_VAR or name.endswith("__icontains") for name in given)
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Item]:
         return super().get_queryset(request).prefetch_related("images")
@@ -96,7 +115,8 @@ class ItemAdmin(ModelAdmin[Item]):
         if by_code.exists():
             return by_code, False
         for word in words:
-            queryset = queryset.filter(text__icontains=word)
+            cased = word.upper() != word.lower()  # Korean is not, and takes a third of the time
+            queryset = queryset.filter(**{"text__icontains" if cased else "text__contains": word})
         return queryset, False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Item | None = None) -> tuple[str, ...]:
