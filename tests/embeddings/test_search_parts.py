@@ -74,3 +74,11 @@ def test_similar_items_of_an_item_without_a_figure_are_found_by_text(space: Enco
     hits = search(SearchRequest(item_code=codes[2], encoder=space.slug, k=5)).hits
     others = [position for position in np.argsort(-(text @ text[2]), kind="stable") if position != 2]
     assert [hit.code for hit in hits] == [codes[position] for position in others[:5]]
+
+
+def test_hits_by_one_part_are_weak_by_that_parts_line(space: Encoder) -> None:
+    Encoder.objects.filter(pk=space.pk).update(weak_below=0.9)
+    Encoder.objects.filter(used_in__encoder=space, dimensions=TEXT).update(weak_below=0.4)
+    codes = list(space.embeddings.order_by("item_id").values_list("item__code", flat=True))
+    lines = [search(SearchRequest(item_code=code, encoder=space.slug)).weak_below for code in codes[2:4]]
+    assert lines == [{"dense": 0.4}, {"dense": 0.9}]  # the first has no figure
