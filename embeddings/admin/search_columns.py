@@ -131,6 +131,7 @@ def _fill(form: SearchForm, columns: Sequence[Column], items: Mapping[int, Item]
     shown = [[hit for hit in column.hits if hit.item_id in items] for column in columns]
     titles = form.models.titles()
     for at, (column, hits) in enumerate(zip(columns, shown, strict=True)):
+        lines = column.response.weak_below if column.response else {}
         column.advice = _advice(form, column)
         other = columns[1 - at] if len(columns) > 1 else None
         there = [hit.item_id for hit in shown[1 - at]] if other and other.response else None
@@ -139,7 +140,7 @@ def _fill(form: SearchForm, columns: Sequence[Column], items: Mapping[int, Item]
             beside = list(places([hit.item_id for hit in hits], there))
         column.cards = [
             Card(
-                hit, items[hit.item_id], Why(hit, titles), form.link_similar(hit.code),
+                hit, items[hit.item_id], Why(hit, titles, lines), form.link_similar(hit.code),
                 marks.get(hit.item_id, 0), place,
             )
             for hit, place in zip(hits, beside, strict=True)

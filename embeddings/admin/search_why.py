@@ -1,7 +1,7 @@
 """Why a hit is one, as rows that a page can show."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from django.utils.translation import gettext as _
@@ -13,7 +13,9 @@ SHOWN_TERMS = 12
 
 @dataclass(frozen=True, slots=True)
 class SignalRow:
-    """One signal: its name for people, its numbers, and its part of the hit's score in percent."""
+    """One signal: its name for people, its numbers, its part of the hit's score in percent, and the line below which
+    its scores are weak, where it has one.
+    """
 
     label: str
     score: float | None
@@ -22,14 +24,20 @@ class SignalRow:
     percent: int
     rank: int | None
     image_used: bool
+    line: float | None = None
+
+    @property
+    def is_weak(self) -> bool:
+        return self.line is not None and self.score is not None and self.score < self.line
 
 
 @dataclass(frozen=True)
 class Why:
-    """`titles` are the names of encoders by their slugs."""
+    """`titles` are the names of encoders by their slugs, `lines` those of weak hits by the signals' names."""
 
     hit: Hit
-    titles: Mapping[str, str]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> list[SignalRow]:
@@ -37,7 +45,7 @@ class Why:
         return [
             SignalRow(
                 self._label(name), signal.score, signal.normalised, signal.share,
-                round(100 * abs(signal.share) / whole), signal.rank, signal.image_used,
+                round(100 * abs(signal.share) / whole), signal.rank, signal.image_used, self.lines.get(name),
             )
             for name, signal in self.hit.signals.items()
         ]  # fmt: skip

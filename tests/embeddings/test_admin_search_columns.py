@@ -110,6 +110,11 @@ def test_each_signal_has_its_part_of_the_score() -> None:
     assert [(row.percent, row.rank, row.image_used) for row in rows] == [(75, 1, True), (25, None, False)]
 
 
+def test_a_score_below_the_line_of_its_signal_is_told() -> None:
+    rows = Why(_hit(), {}, {"dense": 0.9}).rows
+    assert [row.is_weak for row in rows] == [True, False]
+
+
 def test_an_encoder_of_an_ensemble_goes_by_its_name() -> None:
     hit = _hit(signals={"e5": SignalScore(0.8, 1.0, 0.6, 1), "gone": SignalScore(0.8, 1.0, 0.6, 1)})
     assert [row.label for row in Why(hit, {"e5": "E5 small"}).rows] == ["E5 small", "gone"]
