@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 HALFVEC_INDEX_MAX_DIMENSIONS = 4000
 INDEX_MIN_ROWS = 20_000  # below, comparing with every vector is as fast and finds all
-HNSW_LINKS, HNSW_BUILD_CANDIDATES = 16, 64
+HNSW_LINKS, HNSW_BUILD_CANDIDATES = 32, 64  # docs/decisions/0010
 MEGABYTE = 1024 * 1024
 BUILD_MEMORY_LIMIT = 2048 * MEGABYTE
 

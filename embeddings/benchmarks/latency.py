@@ -11,7 +11,19 @@ from functools import partial
 import numpy as np
 from pgvector import HalfVector
 
-from embeddings.benchmarks.peers import RECALL, FaissHnsw, K, NumpyScan, Places, best_passing, recall
+from embeddings.benchmarks.peers import (
+    RECALL,
+    FaissHnsw,
+    Hnsw,
+    Hnswlib,
+    K,
+    NumpyScan,
+    Passing,
+    Peer,
+    Places,
+    best_passing,
+    recall,
+)
 from embeddings.benchmarks.synthetic import NO_FILTER, SELECTIONS, Bank, Labels, Rows, Selection
 from embeddings.benchmarks.verdicts import Verdicts
 from embeddings.models import Encoder, QueryEncoding
@@ -19,7 +31,8 @@ from embeddings.search import SearchRequest, search
 
 ROUNDS = 5
 TIMES_FAISS, TIMES_SCAN = 4.0, 1.0
-FAISS, SCAN = "faiss HNSW fp16", "NumPy, exact float32"
+HNSW: tuple[type[Hnsw], ...] = (FaissHnsw, Hnswlib)
+PEERS = (NumpyScan.name, *(kind.name for kind in HNSW))
 
 Ask = Callable[[int], Places]
 
@@ -79,29 +92,48 @@ def measure_latency(
 ) -> list[str]:
     """Print a line for each filter and each peer; returns the queries' texts, whose vectors are stored."""
     vectors, subjects = bank.queries(queries)
-    truth = _truth(bank, matrix @ vectors.T, subjects)
+    passing = _passing(bank, subjects)
+    truth = _truth(passing, matrix @ vectors.T, subjects)
     searcher = Searcher(encoder, vectors, subjects)
     contenders = {each.name: Measured(partial(searcher.ask, each)) for each in SELECTIONS}
-    scan = NumpyScan(matrix)
-    contenders[SCAN] = Measured(lambda number: scan.search(vectors[number]))
-    if with_peers:
-        index = FaissHnsw(matrix)
-        index.tune(vectors, truth[NO_FILTER.name])
-        verdicts.note(FAISS, f"built in {index.build_seconds:.0f} s, ef {index.ef}")
-        contenders[FAISS] = Measured(lambda number: index.search(vectors[number]))
+    hnsw = [_tuned(kind, matrix, vectors, truth[NO_FILTER.name], verdicts) for kind in HNSW if with_peers]
+    peers: list[Peer] = [NumpyScan(matrix), *hnsw]
+    for peer in peers:
+        for each in SELECTIONS if peer.takes_filters else [NO_FILTER]:
+            masks = passing[each.name] if each != NO_FILTER else None
+            contenders[_key(peer.name, each)] = Measured(partial(_ask_peer, peer, vectors, subjects, masks))
     _take_turns(contenders, queries)
     _report(contenders, searcher.routes, truth, verdicts)
     return searcher.texts
 
 
-def _truth(bank: Bank, scores: Rows, subjects: Labels) -> dict[str, list[Places]]:
+def _key(peer: str, selection: Selection) -> str:
+    return f"{peer}, {selection.name}"
+
+
+def _ask_peer(peer: Peer, vectors: Rows, subjects: Labels, masks: dict[int, Passing] | None, number: int) -> Places:
+    return peer.search(vectors[number], None if masks is None else masks[int(subjects[number])])
+
+
+def _passing(bank: Bank, subjects: Labels) -> dict[str, dict[int, Passing]]:
+    """Which items pass each selection, for queries of each subject."""
+    asked = [int(subject) for subject in np.unique(subjects)]
+    return {each.name: {subject: each.passing(bank, subject) for subject in asked} for each in SELECTIONS}
+
+
+def _truth(passing: dict[str, dict[int, Passing]], scores: Rows, subjects: Labels) -> dict[str, list[Places]]:
     """The true neighbours for each selection and query; scores are (items, queries)."""
-    found: dict[str, list[Places]] = {}
-    for selection in SELECTIONS:
-        passing = {subject: selection.passing(bank, subject) for subject in map(int, np.unique(subjects))}
-        columns = zip(scores.T, subjects, strict=True)
-        found[selection.name] = [best_passing(column, passing[int(subject)]) for column, subject in columns]
-    return found
+    return {
+        name: [best_passing(column, masks[int(subject)]) for column, subject in zip(scores.T, subjects, strict=True)]
+        for name, masks in passing.items()
+    }
+
+
+def _tuned(kind: type[Hnsw], matrix: Rows, vectors: Rows, truth: Sequence[Places], verdicts: Verdicts) -> Hnsw:
+    index = kind(matrix)
+    index.tune(vectors, truth)
+    verdicts.note(index.name, f"built in {index.build_seconds:.0f} s, ef {index.ef}")
+    return index
 
 
 def _take_turns(contenders: dict[str, Measured], queries: int) -> None:
@@ -115,18 +147,16 @@ def _take_turns(contenders: dict[str, Measured], queries: int) -> None:
 def _report(
     contenders: dict[str, Measured], routes: dict[str, str], truth: dict[str, list[Places]], verdicts: Verdicts
 ) -> None:
-    whole = truth[NO_FILTER.name]
-    for name in (FAISS, SCAN):
-        if name in contenders:
-            verdicts.note(name, contenders[name].figure(whole))
-    scan = contenders[SCAN].p50
+    scan = contenders[_key(NumpyScan.name, NO_FILTER)].p50
     for selection in SELECTIONS:
-        measured = contenders[selection.name]
-        verdicts.note(
-            f"search, {selection.name}", f"{measured.figure(truth[selection.name])}  {routes[selection.name]}"
-        )
-        verdicts.at_least(f"  recall@10, {selection.name}", measured.recall(truth[selection.name]), RECALL)
+        measured, wanted = contenders[selection.name], truth[selection.name]
+        verdicts.note(f"search, {selection.name}", f"{measured.figure(wanted)}  {routes[selection.name]}")
+        for peer in PEERS:
+            if theirs := contenders.get(_key(peer, selection)):
+                ratio = f"search takes {measured.p50 / theirs.p50:.2f} of its time"
+                verdicts.note(f"  {peer}", f"{theirs.figure(wanted)}  {ratio}")
+        verdicts.at_least(f"  recall@10, {selection.name}", measured.recall(wanted), RECALL)
         if selection != NO_FILTER:
-            verdicts.at_most(f"  P50 / NumPy, {selection.name}", measured.p50 / scan, TIMES_SCAN)
-        elif FAISS in contenders:
-            verdicts.at_most("  P50 / faiss", measured.p50 / contenders[FAISS].p50, TIMES_FAISS)
+            verdicts.at_most(f"  P50 / unfiltered NumPy, {selection.name}", measured.p50 / scan, TIMES_SCAN)
+        elif faiss := contenders.get(_key(FaissHnsw.name, NO_FILTER)):
+            verdicts.at_most("  P50 / faiss", measured.p50 / faiss.p50, TIMES_FAISS)

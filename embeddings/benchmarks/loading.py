@@ -11,8 +11,9 @@ from psycopg import sql
 from embeddings.benchmarks.synthetic import Rows
 from embeddings.benchmarks.verdicts import Verdicts
 from embeddings.indexes import MEGABYTE, build_index, index_name
+from embeddings.loading import load_vectors
 from embeddings.models import Encoder
-from embeddings.partitions import bits_name, keeps_bits, load_vectors, partition_name
+from embeddings.partitions import bits_name, keeps_bits, partition_name
 
 TIMES = 2  # by turns; the fastest of each counts
 LOAD_RATIO = 0.8

@@ -33,7 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=10, help="of each count of clients (default 10)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--no-peers", action="store_true", help="without faiss, which takes minutes to build")
+    parser.add_argument(
+        "--no-peers", action="store_true", help="without faiss and hnswlib, which take minutes to build"
+    )
     parser.add_argument("--home", help="use this empty bank instead of a temporary one (used by the command itself)")
 
 

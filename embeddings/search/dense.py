@@ -32,7 +32,7 @@ from itembank.matching import wanted_metadata
 Vector = NDArray[np.float32]
 
 SMALL_K = 10
-HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 100, 200
+HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 80, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
 EXACT_MAX_FILTERED = 5000  # so many vectors are compared in a few milliseconds
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from embeddings.benchmarks.peers import FaissHnsw, NumpyScan, best_passing, recall
+from embeddings.benchmarks.peers import FaissHnsw, Hnsw, Hnswlib, NumpyScan, best_passing, recall
 from embeddings.benchmarks.synthetic import BLOCK_ROWS, NO_FILTER, SELECTIONS, Bank, Selection, store_items
 from embeddings.benchmarks.verdicts import Verdicts
 from embeddings.search.dense import values_of
@@ -79,14 +79,26 @@ def test_stored_items_pass_the_filters_that_their_labels_pass() -> None:
 HASHES = {"content_hash": "0" * 64, "record_hash": "0" * 64}
 
 
-def test_both_peers_find_the_neighbours_and_faiss_goes_as_deep_as_it_must() -> None:
+@pytest.mark.parametrize("kind", [FaissHnsw, Hnsw, Hnswlib, Hnswlib])
+def test_a_graph_goes_as_deep_as_it_must(kind: type[Hnsw]) -> None:
     matrix, (vectors, _) = BANK.matrix(), BANK.queries(30)
-    everything = np.ones(len(matrix), bool)
-    truth = [best_passing(matrix @ vector, everything) for vector in vectors]
-    assert recall([NumpyScan(matrix).search(vector) for vector in vectors], truth) == 1
-    index = FaissHnsw(matrix)
+    truth = [NumpyScan(matrix).search(vector) for vector in vectors]
+    index = kind(matrix)
     index.tune(vectors, truth)
     assert recall([index.search(vector) for vector in vectors], truth) >= 0.99
+
+
+def test_exact_products_and_hnswlib_find_only_what_passes() -> None:
+    matrix, (vectors, _) = BANK.matrix(), BANK.queries(1)
+    passing = np.arange(len(matrix)) % 2 == 0
+    truth = best_passing(matrix @ vectors[0], passing)
+    assert set(NumpyScan(matrix).search(vectors[0], passing)) == set(truth)
+    assert not (Hnswlib(matrix).search(vectors[0], passing) % 2).any()
+
+
+def test_hnswlib_finds_nothing_where_too_few_pass() -> None:
+    matrix, (vectors, _) = BANK.matrix(), BANK.queries(1)
+    assert len(Hnswlib(matrix).search(vectors[0], np.zeros(len(matrix), bool))) == 0
 
 
 def test_recall_is_the_mean_share_of_the_true_neighbours() -> None:
