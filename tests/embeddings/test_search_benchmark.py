@@ -79,7 +79,7 @@ def test_stored_items_pass_the_filters_that_their_labels_pass() -> None:
 HASHES = {"content_hash": "0" * 64, "record_hash": "0" * 64}
 
 
-@pytest.mark.parametrize("kind", [FaissHnsw, Hnsw, Hnswlib, Hnswlib])
+@pytest.mark.parametrize("kind", [FaissHnsw, Hnswlib])
 def test_a_graph_goes_as_deep_as_it_must(kind: type[Hnsw]) -> None:
     matrix, (vectors, _) = BANK.matrix(), BANK.queries(30)
     truth = [NumpyScan(matrix).search(vector) for vector in vectors]
