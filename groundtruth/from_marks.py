@@ -148,7 +148,7 @@ def make_from_marks(*, name: str, choice: Choice, viewer: User | None, user: Use
     load_queries(truth_set, ((f"Q_{codes[query]}", query, "similar_item") for query in queries))
     _store_pairs(truth_set, pairs, choice)
     judgements = _store_judgements(truth_set, plan.thumbs, choice)
-    new = {"pairs": len(pairs), "judgements": judgements, "left_out": _left_out(plan)}
+    new = {"pairs": len(pairs), "judgements": judgements} | _left_out(plan)
     audit.record(action="from-thumbs", target=str(truth_set), truth_set=truth_set, new=new, user=user)
     return truth_set
 
@@ -199,4 +199,5 @@ def _store_judgements(truth_set: TruthSet, thumbs: Iterable[Thumb], choice: Choi
 
 
 def _left_out(plan: Plan) -> dict[str, int]:
-    return {"text": plan.by_text, "picture": plan.by_picture, "deleted": plan.gone, "undecided": plan.undecided}
+    counts = {"text": plan.by_text, "picture": plan.by_picture, "deleted": plan.gone, "undecided": plan.undecided}
+    return {f"left_out_{why}": count for why, count in counts.items() if count}

@@ -68,7 +68,6 @@ def _made(form: ChoiceForm, naming: NameForm, viewer: User) -> TruthSet | None:
 def _context(request: HttpRequest, form: ChoiceForm, plan: Plan | None) -> dict[str, Any]:
     return admin.site.each_context(request) | {
         "title": _("Truth set of thumbs"),
-        "opts": TruthSet._meta,
         "form": form,
         "plan": plan,
         "sees_all": person(request).has_perm(SEES_ALL),

@@ -181,8 +181,8 @@ def test_the_set_says_in_the_audit_trail_where_it_comes_from(marks: None, people
     }  # fmt: skip
     made = truth_set.changes.get(action="from-thumbs")
     assert made.user == people[0]
-    left_out = {"text": 1, "picture": 1, "deleted": 0, "undecided": 1}
-    assert made.new == {"pairs": 2, "judgements": 3, "left_out": left_out}
+    left_out = {"left_out_text": 1, "left_out_picture": 1, "left_out_undecided": 1}
+    assert made.new == {"pairs": 2, "judgements": 3} | left_out
 
 
 def test_the_set_can_be_frozen_and_has_a_next_version(marks: None, people: list[User]) -> None:
