@@ -3,25 +3,25 @@
 Beside a partition of long vectors stands a narrow table of their sign bits, which a filtered search scans
 (docs/decisions/0004). A trigger on the partition keeps it, row by row, in the transaction of the vector: those that see
 whole statements do not fire on a partition that is written through its parent.
+
+Tables of the same form can be made beside an empty partition, filled, and put in its place (docs/decisions/0009).
 """
 
-import struct
-from collections.abc import Iterable, Sequence
-from functools import cache
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import numpy as np
-from django.db import connection
-from numpy.typing import ArrayLike, NDArray
+from django.db import OperationalError, connection, transaction
 from psycopg import sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from embeddings.models import Encoder
-from itembank.models import HASH_LENGTH
 
 # A row must fit its 8 kB page to be stored plain; two bytes a dimension. Longer vectors stay in TOAST, uncompressed.
 PLAIN_MAX_DIMENSIONS = 2048
 BITS_MIN_DIMENSIONS = 1792  # the signs of fewer numbers order neighbours too coarsely
+# Searches and writes queue behind us while we wait for those before us. Above a second, after which PostgreSQL looks
+# for deadlocks and autovacuum gives way.
+PATIENCE = "2s"
 
 KEEP_BITS = """
 CREATE FUNCTION {keeper}() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -40,19 +40,22 @@ END
 $$
 """
 
-COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-COPY_TRAILER = struct.pack(">h", -1)
-# All bits of a half's exponent, its bytes swapped: infinity or NaN. Ten times as fast as isfinite.
-ENDLESS = np.uint16(0x007C)
-COPY_BLOCK_ROWS = 64  # sent at once: each write is a wait
+IS_BARE = """
+SELECT NOT EXISTS (SELECT FROM {table})
+   AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(%s) AND NOT indisprimary)
+"""
 
 
-def partition_name(encoder: Encoder) -> str:
-    return f"embeddings_embedding_{encoder.pk}"
+class _InUse(Exception):  # noqa: N818 - not a fault
+    """The partition got rows or an index meanwhile."""
 
 
-def bits_name(encoder: Encoder) -> str:
-    return f"embedding_{encoder.pk}_bits"
+def partition_name(encoder: Encoder, suffix: str = "") -> str:
+    return f"embeddings_embedding_{encoder.pk}{suffix}"
+
+
+def bits_name(encoder: Encoder, suffix: str = "") -> str:
+    return f"embedding_{encoder.pk}_bits{suffix}"
 
 
 def keeps_bits(encoder: Encoder) -> bool:
@@ -62,110 +65,170 @@ def keeps_bits(encoder: Encoder) -> bool:
 
 def create_partition(encoder: Encoder) -> None:
     """Make the encoder's partition, with its own check of the vectors' size. Fails if it exists."""
-    storage = "PLAIN" if encoder.dimensions <= PLAIN_MAX_DIMENSIONS else "EXTERNAL"
-    names = _names(encoder) | {
-        "check": sql.Identifier(f"embedding_{encoder.pk}_dimensions"),
-        "dimensions": sql.Literal(encoder.dimensions),
-        "encoder": sql.Literal(encoder.pk),
-        "storage": sql.SQL(storage),
-    }
-    _execute(
-        "CREATE TABLE {table} PARTITION OF embeddings_embedding "
-        "(CONSTRAINT {check} CHECK (vector_dims(embedding) = {dimensions})) FOR VALUES IN ({encoder})",
-        names,
-    )
-    _execute("ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE {storage}", names)
     if keeps_bits(encoder):
-        _create_bits(encoder)
-
-
-def _create_bits(encoder: Encoder) -> None:
-    names = _names(encoder) | {"dimensions": sql.Literal(encoder.dimensions)}
-    _execute("CREATE TABLE {bits} (item_id bigint PRIMARY KEY, bits bit({dimensions}) STORAGE PLAIN NOT NULL)", names)
-    _execute(KEEP_BITS, names)
-    _execute(
-        "CREATE TRIGGER keep_bits AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {keeper}()",
-        names,
-    )
-    _execute("CREATE TRIGGER empty_bits AFTER TRUNCATE ON {table} EXECUTE FUNCTION {keeper}()", names)
+        _execute(KEEP_BITS, encoder)
+    _create_tables(encoder, like="embeddings_embedding")
+    _add_references(encoder)
+    _attach(encoder)
 
 
 def drop_partition(encoder: Encoder) -> None:
     """Drop all of the encoder's vectors at once."""
-    _execute("DROP TABLE IF EXISTS {table}, {bits}", _names(encoder))
-    _execute("DROP FUNCTION IF EXISTS {keeper}()", _names(encoder))
+    _execute("DROP TABLE IF EXISTS {table}, {bits}", encoder)
+    _execute("DROP FUNCTION IF EXISTS {keeper}()", encoder)
 
 
-def load_vectors(encoder: Encoder, rows: Iterable[tuple[int, str, ArrayLike]]) -> int:
-    """Store many new vectors by binary COPY; returns how many. All of them land or none.
+# ---- tables beside a partition
 
-    Rows are (item id, content hash, unit vector of the encoder's dimensions). Raises ValueError for a vector of another
-    size or beyond half precision, IntegrityError where the item is unknown or has a vector already.
+
+def is_bare(encoder: Encoder) -> bool:
+    """Whether the partition has no rows and no index but its key."""
+    with connection.cursor() as cursor:
+        cursor.execute(_filled(IS_BARE, encoder), [partition_name(encoder)])
+        return bool(cursor.fetchone()[0])
+
+
+def create_beside(encoder: Encoder) -> str:
+    """Make tables as the partition's; returns what their names end in. Must run in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text")  # no other transaction's
+        suffix = f"_{cursor.fetchone()[0]}"
+    # Like the partition, not like its parent, which must not be held for the length of a load.
+    _create_tables(encoder, suffix, like=partition_name(encoder))
+    return suffix
+
+
+def put_in_place(encoder: Encoder, suffix: str) -> None:
+    """Let the filled tables beside the partition become it. Raises IntegrityError for a vector of no item.
+
+    From here to the end of the transaction, writers of items and encoders wait, and then all who use the table of
+    embeddings. Where those before us keep it for longer than our patience, or the partition got rows or an index
+    meanwhile, our rows are inserted into it instead, which nobody waits for.
     """
-    statement = sql.SQL("COPY {table} (encoder_id, item_id, content_hash, embedding) FROM STDIN (FORMAT binary)")
-    count, remaining = 0, iter(rows)
-    with connection.cursor() as cursor, connection.wrap_database_errors:
-        query = statement.format(table=sql.Identifier(partition_name(encoder))).as_string(cursor.connection)
-        with cursor.copy(query) as copy:
-            copy.write(COPY_HEADER)
-            while block := list(islice(remaining, COPY_BLOCK_ROWS)):
-                copy.write(_copy_rows(encoder, block))
-                count += len(block)
-            copy.write(COPY_TRAILER)
-    return count
+    try:
+        with transaction.atomic():
+            _swap(encoder, suffix)
+    except _InUse:
+        _insert_instead(encoder, suffix)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
+            raise
+        _insert_instead(encoder, suffix)
 
 
-def _copy_rows(encoder: Encoder, rows: Sequence[tuple[int, str, ArrayLike]]) -> bytes:
-    """PostgreSQL's binary COPY format: for each row the number of fields, then each field after its length in bytes."""
-    size = encoder.dimensions
-    block = np.zeros(len(rows), _copy_type(size))
-    block["fields"], block["encoder_bytes"], block["item_bytes"], block["hash_bytes"] = 4, 8, 8, HASH_LENGTH
-    block["vector_bytes"], block["dimensions"], block["encoder"] = 4 + 2 * size, size, encoder.pk
-    for place, (item_id, content_hash, vector) in enumerate(rows):
-        block["item"][place] = item_id
-        block["hash"][place] = _hash_bytes(content_hash, item_id)
-        block["vector"][place] = _shaped(np.asarray(vector), size, item_id)
-    endless = (block["vector"].view("<u2") & ENDLESS) == ENDLESS
-    if endless.any():
-        raise _bad_vector(size, rows[int(endless.any(axis=1).argmax())][0], (size,))
-    return block.tobytes()
+def _swap(encoder: Encoder, suffix: str) -> None:
+    """Locks are taken as a deletion of items takes them: items, embeddings, the partition."""
+    with _settings(lock_timeout=PATIENCE):
+        # Without statistics yet, the planner would read all vectors to compare their keys.
+        with _settings(enable_seqscan="off", enable_bitmapscan="off"):
+            _add_references(encoder, suffix)
+        _execute("LOCK TABLE ONLY embeddings_embedding IN ACCESS EXCLUSIVE MODE", encoder)
+        _execute("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", encoder)
+        if not is_bare(encoder):
+            raise _InUse
+        _execute("DROP TABLE IF EXISTS {table}, {bits}", encoder)
+    _rename(encoder, suffix)
+    _attach(encoder)
 
 
-@cache
-def _copy_type(size: int) -> np.dtype[np.void]:
-    """A row as it is sent; a halfvec is its dimensions, two bytes that are 0, and its numbers."""
-    counts = [("fields", ">i2"), ("encoder_bytes", ">i4"), ("encoder", ">i8"), ("item_bytes", ">i4"), ("item", ">i8")]
-    text = [("hash_bytes", ">i4"), ("hash", f"S{HASH_LENGTH}")]
-    vector = [("vector_bytes", ">i4"), ("dimensions", ">u2"), ("unused", ">u2"), ("vector", ">f2", (size,))]
-    return np.dtype([*counts, *text, *vector])
+@contextmanager
+def _settings(**changed: str) -> Iterator[None]:
+    """PostgreSQL's settings for the length of the block; after an error the transaction's end puts them back."""
+    with connection.cursor() as cursor:
+        before = []
+        for name, value in changed.items():
+            cursor.execute("SELECT current_setting(%s)", [name])
+            before.append((name, cursor.fetchone()[0]))
+            cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+        yield
+        for name, value in before:
+            cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
 
 
-def _hash_bytes(content_hash: str, item_id: int) -> bytes:
-    if len(content_hash) != HASH_LENGTH:
-        raise ValueError(f"a content hash has {HASH_LENGTH} digits; that of item {item_id} is {content_hash!r}")
-    return content_hash.encode("ascii")
+def _rename(encoder: Encoder, suffix: str) -> None:
+    """Tables, keys and references get the names that they have in a partition that was made as one."""
+    table, bits = partition_name(encoder), bits_name(encoder)
+    for statement, name, ending in (
+        ("ALTER TABLE {old} RENAME TO {new}", table, ""),
+        ("ALTER INDEX {old} RENAME TO {new}", table, "_pkey"),
+        ("ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}", table, "_item_id_fkey"),
+        ("ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}", table, "_encoder_id_fkey"),
+        ("ALTER TABLE IF EXISTS {old} RENAME TO {new}", bits, ""),
+        ("ALTER INDEX IF EXISTS {old} RENAME TO {new}", bits, "_pkey"),
+    ):
+        old, new = sql.Identifier(f"{name}{suffix}{ending}"), sql.Identifier(f"{name}{ending}")
+        _execute(statement, encoder, old=old, new=new)
 
 
-def _shaped(vector: NDArray[Any], size: int, item_id: int) -> NDArray[Any]:
-    if vector.shape != (size,):
-        raise _bad_vector(size, item_id, vector.shape)
-    return vector
+def _insert_instead(encoder: Encoder, suffix: str) -> None:
+    columns = "encoder_id, item_id, created_at, content_hash, embedding"
+    beside = sql.Identifier(partition_name(encoder, suffix))
+    with connection.cursor() as cursor:
+        statement = sql.SQL(f"INSERT INTO {{}} ({columns}) SELECT {columns} FROM {{}}")  # noqa: S608 - our own names
+        cursor.execute(statement.format(sql.Identifier(partition_name(encoder)), beside).as_string())
+    _execute("DROP TABLE IF EXISTS {table}, {bits}", encoder, suffix)
 
 
-def _bad_vector(size: int, item_id: int, shape: tuple[int, ...]) -> ValueError:
-    return ValueError(
-        f"a vector must be {size} finite numbers within 65,504; that of item {item_id} has the shape {shape}"
+# ---- steps
+
+
+def _create_tables(encoder: Encoder, suffix: str = "", *, like: str) -> None:
+    """Without references and triggers, which cost less once the rows are there; for a key they would be read again."""
+    _execute(
+        "CREATE TABLE {table} (LIKE {like} INCLUDING DEFAULTS, PRIMARY KEY (item_id, encoder_id), "
+        "CONSTRAINT {check} CHECK (vector_dims(embedding) = {dimensions}), CONSTRAINT {own} CHECK (encoder_id = {pk}))",
+        encoder,
+        suffix,
+        like=sql.Identifier(like),
+        check=sql.Identifier(f"embedding_{encoder.pk}_dimensions"),
+    )
+    storage = "PLAIN" if encoder.dimensions <= PLAIN_MAX_DIMENSIONS else "EXTERNAL"
+    _execute(
+        "ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE {storage}", encoder, suffix, storage=sql.SQL(storage)
+    )
+    if keeps_bits(encoder):
+        _execute(
+            "CREATE TABLE {bits} (item_id bigint PRIMARY KEY, bits bit({dimensions}) STORAGE PLAIN NOT NULL)",
+            encoder,
+            suffix,
+        )
+
+
+def _add_references(encoder: Encoder, suffix: str = "") -> None:
+    """As the parent has them: then they are taken over as they are, and no row is looked at again."""
+    _execute(
+        "ALTER TABLE {table} ADD FOREIGN KEY (item_id) REFERENCES itembank_item (id) ON DELETE CASCADE, "
+        "ADD FOREIGN KEY (encoder_id) REFERENCES embeddings_encoder (id)",
+        encoder,
+        suffix,
     )
 
 
-def _names(encoder: Encoder) -> dict[str, sql.Composable]:
-    return {
-        "table": sql.Identifier(partition_name(encoder)),
-        "bits": sql.Identifier(bits_name(encoder)),
-        "keeper": sql.Identifier(f"embedding_{encoder.pk}_keep_bits"),
-    }
+def _attach(encoder: Encoder) -> None:
+    """Its check of the encoder tells PostgreSQL that no row need be looked at; then it has done its work."""
+    _execute("ALTER TABLE embeddings_embedding ATTACH PARTITION {table} FOR VALUES IN ({pk})", encoder)
+    _execute("ALTER TABLE {table} DROP CONSTRAINT {own}", encoder)
+    if keeps_bits(encoder):
+        _execute(
+            "CREATE TRIGGER keep_bits AFTER INSERT OR UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION {keeper}()",
+            encoder,
+        )
+        _execute("CREATE TRIGGER empty_bits AFTER TRUNCATE ON {table} EXECUTE FUNCTION {keeper}()", encoder)
 
 
-def _execute(statement: str, names: dict[str, sql.Composable]) -> None:
+def _execute(statement: str, encoder: Encoder, suffix: str = "", **names: sql.Composable) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(statement).format(**names).as_string(cursor.connection))
+        cursor.execute(_filled(statement, encoder, suffix, **names))
+
+
+def _filled(statement: str, encoder: Encoder, suffix: str = "", **names: sql.Composable) -> str:
+    own: dict[str, sql.Composable] = {
+        "table": sql.Identifier(partition_name(encoder, suffix)),
+        "bits": sql.Identifier(bits_name(encoder, suffix)),
+        "keeper": sql.Identifier(f"embedding_{encoder.pk}_keep_bits"),
+        "own": sql.Identifier(f"embedding_{encoder.pk}_own"),
+        "pk": sql.Literal(encoder.pk),
+        "dimensions": sql.Literal(encoder.dimensions),
+    }
+    return sql.SQL(statement).format(**(own | names)).as_string(connection.connection)

@@ -17,8 +17,9 @@ from embeddings.encoders.precision import AUTO
 from embeddings.exchange.npz import Archive, BadArchive, wrong
 from embeddings.exchange.progress import Report, Stage, silent
 from embeddings.indexes import IndexState, index_name, index_state, wants_index
+from embeddings.loading import load_vectors
 from embeddings.models import Embedding, EmbeddingJob, Encoder
-from embeddings.partitions import load_vectors, partition_name
+from embeddings.partitions import partition_name
 from embeddings.selectors import items_for
 from itembank.alone import Work
 from itembank.models import HASH_LENGTH, Item
@@ -274,7 +275,7 @@ def _unit_rows(
             raise BadArchive(_("The file was changed during the import; nothing was imported."))
         normalised.append(int(not_unit.sum()))
         worked[not_unit] = _normalised(worked[not_unit])
-        for target, vector in zip(targets[done : done + len(rows)], worked.astype(">f2"), strict=True):
+        for target, vector in zip(targets[done : done + len(rows)], worked.astype(np.float16), strict=True):
             yield target.item_id, target.content_hash, vector
         done += len(rows)
         report(Stage.STORE, done, len(targets))

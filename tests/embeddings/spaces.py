@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from django.db import connection
 from numpy.typing import NDArray
 
 from embeddings.encoders.base import EncoderSpec, Modality
+from embeddings.loading import load_vectors
 from embeddings.models import Encoder
-from embeddings.partitions import create_partition, load_vectors
+from embeddings.partitions import bits_name, create_partition, partition_name
+from embeddings.pipeline.inputs import Work
+from embeddings.pipeline.leases import Claim
+from embeddings.pipeline.results import store_vectors
 from itembank.models import Item
 
 _numbers = itertools.count(1)
@@ -48,6 +53,22 @@ def make_items(count: int, **fields: Any) -> list[Item]:
 
 def fill(encoder: Encoder, items: Sequence[Item], vectors: Vectors) -> None:
     load_vectors(encoder, ((item.pk, item.content_hash, vector) for item, vector in zip(items, vectors, strict=True)))
+
+
+def upsert(encoder: Encoder, item: Item, vector: Vectors) -> None:
+    """As the pipeline writes."""
+    claim = Claim(id=0, item_id=item.pk, batch_limit=1, failures_alone=0)
+    store_vectors(encoder, [(Work(claim, item.content_hash, item.text, (), False), vector)])
+
+
+def wrong_bits(encoder: Encoder) -> int:
+    """How many rows of the bits lack their vector, or are not its signs, or are missing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM {partition_name(encoder)} FULL JOIN {bits_name(encoder)} USING (item_id) "  # noqa: S608
+            f"WHERE (bits = binary_quantize(embedding)::bit({encoder.dimensions})) IS NOT TRUE"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def clustered(count: int, dimensions: int, *, seed: int = 0) -> Vectors:

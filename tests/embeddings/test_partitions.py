@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from embeddings.loading import load_vectors
 from embeddings.models import Embedding, Encoder
-from embeddings.partitions import drop_partition, load_vectors, partition_name
+from embeddings.partitions import drop_partition, partition_name
 from embeddings.search.dense import stored_vector
 from tests.embeddings.spaces import clustered, fill, make_items, make_space
 

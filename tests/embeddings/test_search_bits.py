@@ -11,15 +11,12 @@ from psycopg import sql
 
 from embeddings.models import Embedding, Encoder
 from embeddings.partitions import BITS_MIN_DIMENSIONS, bits_name, partition_name
-from embeddings.pipeline.inputs import Work
-from embeddings.pipeline.leases import Claim
-from embeddings.pipeline.results import store_vectors
 from embeddings.search import dense
 from embeddings.search.dense import NearestQuery, Neighbour, Route, Span, choose_route, nearest
 from embeddings.search.types import Filters
 from embeddings.services import delete_encoder
 from itembank.models import Item
-from tests.embeddings.spaces import Vectors, clustered, fill, make_items, make_space
+from tests.embeddings.spaces import Vectors, clustered, fill, make_items, make_space, upsert, wrong_bits
 
 pytestmark = pytest.mark.django_db
 
@@ -41,22 +38,6 @@ def plan_of(space: Encoder, query: NearestQuery) -> str:
     statement = sql.SQL("EXPLAIN ") + dense._statement(space, query, Route.BITS_FILTERED)
     rows = dense._run(statement, query.parameters())
     return re.sub(r"'\[.*?\]'", "?", "\n".join(row[0] for row in rows))
-
-
-def wrong_bits(space: Encoder) -> int:
-    """How many rows of the bits lack their vector, or are not its signs, or are missing."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM {partition_name(space)} FULL JOIN {bits_name(space)} USING (item_id) "  # noqa: S608
-            f"WHERE (bits = binary_quantize(embedding)::bit({space.dimensions})) IS NOT TRUE"
-        )
-        return int(cursor.fetchone()[0])
-
-
-def upsert(space: Encoder, item: Item, vector: Vectors) -> None:
-    """As the pipeline writes."""
-    claim = Claim(id=0, item_id=item.pk, batch_limit=1, failures_alone=0)
-    store_vectors(space, [(Work(claim, item.content_hash, item.text, (), False), vector)])
 
 
 @pytest.fixture
