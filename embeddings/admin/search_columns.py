@@ -152,8 +152,8 @@ def shown_items() -> Any:
 
 
 def _advice(form: SearchForm, column: Column) -> str:
-    if form.filter_count():
-        return _("No embedded item passes these filters. Take some of them away.")
     if column.form.method_name == "lexical":
         return _("Try other words.")
+    if form.filter_count():
+        return _("No embedded item passes these filters. Take some of them away.")
     return _("The bank holds no embedded item for this encoder yet.")

@@ -113,7 +113,7 @@
   function query() {
     const box = document.querySelector("#search-form textarea, #search-form [name=formula]");
     window.scrollTo({ top: 0 });
-    if (!box) return document.querySelector("#search-form .ib-query a.ib-button").focus();
+    if (!box) return document.querySelector("#search-form [data-instead]").focus();
     box.focus();
     box.select();
   }
