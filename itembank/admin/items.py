@@ -29,10 +29,11 @@ from itembank.templatetags.items import excerpt, first_image, thumbnail
 class ItemChangeList(BankChangeList):
     """Shows the paginator's page also where there is no other."""
 
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        if not self.multi_page:
-            self.result_list = self.paginator.page(1).object_list
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Item]) -> list[Any]:
+        """As an index of the bank has it: items of one difficulty by the order in which they came."""
+        ordering: list[Any] = super().get_ordering(request, queryset)
+        by_index = {"difficulty": ["difficulty", "pk"], "-difficulty": ["-difficulty", "-pk"]}
+        return by_index.get(ordering[0], ordering)
 
 
 @admin.register(Item)

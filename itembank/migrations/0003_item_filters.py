@@ -3,6 +3,11 @@
 import django.contrib.postgres.indexes
 from django.db import migrations, models
 
+# Filters are answered from indexes alone where PostgreSQL knows that all can see a page of items. An import or an edit
+# takes that knowledge away, a vacuum (0.6 s at 176,443 items) gives it back: after 2% of the rows, not 20%.
+VACUUM_SOON = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02"
+AS_BEFORE = "autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor"
+
 
 class Migration(migrations.Migration):
 
@@ -30,5 +35,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='item',
             index=django.contrib.postgres.indexes.GinIndex(fields=['metadata'], name='item_metadata', opclasses=['jsonb_path_ops']),
+        ),
+        migrations.RunSQL(
+            f'ALTER TABLE itembank_item SET ({VACUUM_SOON})', f'ALTER TABLE itembank_item RESET ({AS_BEFORE})'
         ),
     ]

@@ -59,10 +59,10 @@ def _pages(client: Client, query: dict[str, str]) -> Iterator[list[str]]:
     [
         ({}, {}, "code"),
         ({"o": "-2"}, {}, "-code"),
-        ({"o": "8"}, {}, "difficulty code"),
+        ({"o": "8"}, {}, "difficulty pk"),
         ({"q": "기울기"}, {"text__contains": "기울기"}, "code"),
         ({"q": "area"}, {"text__contains": "Area"}, "code"),
-        ({"unit__icontains": "함수", "o": "-8"}, {"unit": "일차함수"}, "-difficulty code"),
+        ({"unit__icontains": "함수", "o": "-8"}, {"unit": "일차함수"}, "-difficulty -pk"),
         ({"difficulty": "3"}, {"difficulty": 3}, "code"),
     ],
 )
