@@ -1,10 +1,11 @@
 """What people searched for and what they said of the hits, kept for them."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from PIL import Image
 
 from embeddings import feedback
@@ -196,3 +197,34 @@ def test_an_item_deleted_while_it_is_marked_is_said_in_words() -> None:
     item.delete()
     with pytest.raises(FeedbackError, match="deleted"):
         set_mark(user=user, query=_search(user), item=gone, verdict=1, found_by={})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_search_from_many_windows_at_once_is_one_line_that_counts_each() -> None:
+    user = make_staff()
+
+    def ask(_window: int) -> int:
+        try:
+            return _search(user).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as windows:
+        assert len(set(windows.map(ask, range(6)))) == 1
+    assert SearchQuery.objects.get().times == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thumb_pressed_twice_at_once_is_one_mark() -> None:
+    user, item = make_staff(), make_item()
+    query = _search(user)
+
+    def press(verdict: int) -> None:
+        try:
+            set_mark(user=user, query=query, item=item, verdict=verdict, found_by={})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as presses:
+        list(presses.map(press, [1, -1] * 3))
+    assert SearchMark.objects.get().verdict in {1, -1}

@@ -350,3 +350,13 @@ def test_items_are_read_with_the_thumbs(signed_in: Callable[..., Client], lead: 
     mark = _mark(lead)
     Item.objects.filter(pk=mark.item_id).update(text="an edited text")
     assert "an edited text" in signed_in(lead).get(MARKS).content.decode()
+
+
+def test_an_item_with_thumbs_is_deleted_in_the_admin_like_any_other(
+    signed_in: Callable[..., Client], lead: User
+) -> None:
+    mark = _mark(lead)
+    user = allow(lead, "itembank.view_item", "itembank.delete_item")
+    address = reverse("admin:itembank_item_delete", args=[mark.item_id])
+    assert signed_in(user).post(address, {"post": "yes"}).status_code == 302
+    assert not SearchMark.objects.exists()
