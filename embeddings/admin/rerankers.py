@@ -68,7 +68,7 @@ class RerankerAdmin(ModelAdmin[Reranker]):
     actions = None
     list_fullwidth = True
     fields = ("slug", "name", *Reranker.SPEC_FIELDS, "fingerprint", "created_at")
-    change_form_outer_after_template = "embeddings/rerank_exceptions.html"
+    change_form_outer_before_template = "embeddings/rerank_exceptions.html"
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.switch_on_view))

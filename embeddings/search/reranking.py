@@ -36,8 +36,9 @@ def why_not(request: SearchRequest) -> tuple[str, ...]:
 
 def _why(exception: RerankException) -> str:
     words = _(
-        "%(reranker)s did not reorder these hits: it is switched off for %(slice)s, where evaluation showed harm "
-        "(%(reason)s). To rerank them all the same, choose “%(choice)s” (rerank.everywhere, --rerank-everywhere)."
+        "The reranker “%(reranker)s” did not reorder these hits: it is switched off for %(slice)s, where evaluation "
+        "showed harm (%(reason)s). To rerank them all the same, choose “%(choice)s” (rerank.everywhere, "
+        "--rerank-everywhere)."
     )
     return words % {
         "reranker": exception.reranker.title,

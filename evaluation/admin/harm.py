@@ -25,7 +25,7 @@ from evaluation.admin.pairs import (
     values_by_run,
 )
 from evaluation.admin.query_pages import render
-from evaluation.admin.words import scope_label
+from evaluation.admin.words import DIMENSION_NAMES, scope_label
 from evaluation.comparison import WORSE, Difference, harmed
 from itembank.admin.base import person
 
@@ -112,8 +112,15 @@ def switch_off_view(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         _switch_off(request, asked, told["reranker"], chosen, back)
         return redirect(back)
-    context = {"title": _("Switch a reranker off"), "reranker": told["reranker"], "slices": chosen, "asked": asked}
-    return render(request, "switch_off.html", context | {"back": back})
+    context = {
+        "title": _("Switch a reranker off"),
+        "reranker": told["reranker"],
+        "slices": chosen,
+        "asked": asked,
+        "dimension": DIMENSION_NAMES[asked.by],
+        "back": back,
+    }
+    return render(request, "switch_off.html", context)
 
 
 def _harm(asked: Chosen) -> dict[str, Any]:

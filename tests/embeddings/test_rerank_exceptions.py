@@ -109,8 +109,8 @@ def test_the_answer_says_why_it_is_not_reranked_and_how_it_would_be(
     off(reranker, user, "subject", "수학")
     (note,) = search(reranker, item_code="i0").notes
     assert note == (
-        "Scripted did not reorder these hits: it is switched off for subject: 수학, where evaluation showed harm "
-        f"({REASON}, spring #12). To rerank them all the same, choose “Also where it is switched off” "
+        "The reranker “Scripted” did not reorder these hits: it is switched off for subject: 수학, where evaluation "
+        f"showed harm ({REASON}, spring #12). To rerank them all the same, choose “Also where it is switched off” "
         "(rerank.everywhere, --rerank-everywhere)."
     )
 

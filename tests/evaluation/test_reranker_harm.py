@@ -150,7 +150,7 @@ def test_a_reranker_that_is_gone_is_said(admin: Client, pair: Any, reranker: Rer
 
 def test_it_is_asked_with_the_figures_before_anything_is_switched_off(admin: Client, pair: Any) -> None:
     html = admin.get(address(SWITCH_OFF, pair, "수학")).content.decode()
-    assert "Switch Scripted off for these searches?" in html
+    assert "Switch the reranker off for these searches?" in html
     assert "-0.667" in html
     assert not RerankException.objects.exists()
 
