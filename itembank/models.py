@@ -135,7 +135,13 @@ class Item(models.Model):
     content_hash = models.CharField(max_length=HASH_LENGTH, editable=False)
     record_hash = models.CharField(max_length=HASH_LENGTH, editable=False)
     batch = models.ForeignKey(
-        UploadBatch, models.SET_NULL, null=True, blank=True, related_name="items", verbose_name=_("upload")
+        UploadBatch,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="items",
+        verbose_name=_("upload"),
+        db_index=False,  # item_batch serves it
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -168,6 +174,7 @@ class Item(models.Model):
             models.Index(fields=["item_type", "id"], name="item_item_type"),
             models.Index(fields=["difficulty", "id"], name="item_difficulty"),
             models.Index(fields=["category", "id"], name="item_category"),
+            models.Index(fields=["batch", "id"], name="item_batch"),
             models.Index(fields=["curriculum_code"], name="item_curriculum_code"),
             models.Index(fields=["cognitive_level"], name="item_cognitive_level"),
             GinIndex(fields=["metadata"], name="item_metadata", opclasses=["jsonb_path_ops"]),
