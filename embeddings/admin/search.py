@@ -49,7 +49,7 @@ def search_page(request: HttpRequest) -> HttpResponseBase:
     data = request.POST if request.method == "POST" else request.GET
     form = SearchForm(data, request.FILES or None, options=filter_options())
     valid = form.is_valid()
-    address = _address(form) if valid else ""
+    address = _address(form.link()) if valid and form.has_query() else ""
     if request.method == "POST" and address:
         return redirect(address)
     context = admin.site.each_context(request) | {"title": _("Search"), "form": form, "address": address}
@@ -80,19 +80,18 @@ def suggestions(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"values": matching(known, request.GET.get("typed", ""), most=SUGGESTIONS)})
 
 
-def _address(form: SearchForm) -> str:
-    """The address that asks the same; nothing where the query has none: it is empty, has an image or is too long."""
-    link = form.link() if form.has_query() else ""
+def _address(link: str) -> str:
+    """The address of a query string; nothing where it is too long for one, or there is none."""
     address = f"{reverse('item-search')}?{link}"
     return address if link and len(address) <= MAX_LINK_CHARACTERS else ""
 
 
-def _recent(user: User) -> list[SearchQuery]:
-    """What was asked last, each once however often it was searched for in other ways."""
+def _recent(user: User) -> list[tuple[SearchQuery, str]]:
+    """What was asked last with the address that asks again, each once however it was searched for."""
     newest: dict[str, SearchQuery] = {}
     for query in recent_queries(user=user, limit=READ):
         newest.setdefault(query.digest, query)
-    return list(newest.values())[:RECENT]
+    return [(query, _address(query.link)) for query in list(newest.values())[:RECENT]]
 
 
 def _bank(form: SearchForm) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def test_a_search_that_failed_is_not_remembered(admin: Client, code: str) -> Non
 def test_recent_searches_are_listed_each_once(admin: Client, code: str) -> None:
     for method in ("dense", "lexical"):
         response = admin.get(PAGE, {"item": code, "method": method})
-    assert [query.item_code for query in response.context["recent"]] == [code]
+    assert [query.item_code for query, _address in response.context["recent"]] == [code]
 
 
 def test_a_thumb_is_kept_and_shown_again(admin: Client, code: str) -> None:
@@ -200,6 +200,21 @@ def test_a_picture_search_has_no_link_and_keeps_its_picture(admin: Client) -> No
     assert response.context["address"] == ""
     again = admin.post(PAGE, {"image_kept": response.context["form"].kept(), "encoder": "x"})
     assert again.context["query_picture"] == response.context["query_picture"] != ""
+
+
+def test_a_picture_search_is_remembered_without_a_link(admin: Client, code: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(buffer, "PNG")
+    upload = SimpleUploadedFile("q.png", buffer.getvalue(), "image/png")
+    response = admin.post(PAGE, {"image": upload, "text": "문항", "method": "lexical"})
+    assert response.context["answer"].query.link == ""
+    assert [address for _query, address in response.context["recent"]] == [""]
+
+
+def test_a_long_text_is_among_the_recent_searches_without_an_address(admin: Client, code: str) -> None:
+    response = admin.post(PAGE, {"text": "문항 " * 400, "method": "lexical"})
+    assert response.context["answer"].query.link
+    assert [address for _query, address in response.context["recent"]] == [""]
 
 
 def test_a_post_of_nothing_says_that_there_is_nothing_to_search_for(admin: Client) -> None:

@@ -128,6 +128,17 @@
     });
   }
 
+  // ---- an answer on its way: a text takes a moment, a reranker seconds
+
+  const page = document.getElementById("search");
+  form.addEventListener("submit", () => page.setAttribute("aria-busy", "true"));
+  for (const link of document.querySelectorAll("[data-similar]")) {
+    link.addEventListener("click", (event) => {
+      if (!event.ctrlKey && !event.metaKey) page.setAttribute("aria-busy", "true");
+    });
+  }
+  window.addEventListener("pageshow", () => page.removeAttribute("aria-busy")); // also on the way back
+
   // ---- the link
 
   const live = document.getElementById("search-live");
