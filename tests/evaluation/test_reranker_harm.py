@@ -226,3 +226,20 @@ def test_switching_off_changes_no_figure_of_the_comparison(admin: Client, pair: 
     admin.post(address(SWITCH_OFF, pair, "수학"))
     cache.clear()
     assert offered(admin, pair)["수학"].found == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({}, True),
+        ({"rerank_top": 20, "rerank_threshold": 0.5}, True),
+        ({"reranker": ""}, False),
+        ({"query_view": "text"}, False),
+        ({"fingerprints": {"truth": "t", "corpus": "edited since", "reranker scripted": "r"}}, False),
+    ],
+)
+def test_harm_is_put_down_to_a_reranker_that_alone_was_added(changed: dict[str, Any], same: bool) -> None:
+    plain = RunSettings(method="lexical", fingerprints={"truth": "t", "corpus": "c"})
+    prints = {"truth": "t", "corpus": "c", "reranker scripted": "r"}
+    told: dict[str, Any] = {"method": "lexical", "reranker": "scripted", "fingerprints": prints}
+    assert RunSettings(**(told | changed)).adds_reranker_to(plain) == same
