@@ -5,6 +5,8 @@ keeps the sign bits. A first load fills tables beside the empty partition, where
 become the partition (docs/decisions/0009).
 """
 
+import os
+import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +30,9 @@ COPY_TRAILER = struct.pack(">h", -1)
 ENDLESS = np.uint16(0x7C00)
 BLOCK_ROWS = 64  # sent at once: each write is a wait
 PIECE_BLOCKS = 128  # in one COPY, whose sign bits are held until its end: 2.4 MB at 2,048 dimensions
+# What the kernel keeps for the server while we encode, or wait for our turn on a busy machine: 250 rows of 2,048
+# dimensions, if it allows so much. By default it is 43, and the server runs dry.
+SENT_AHEAD = 1024 * 1024
 BULK_ROWS = 1000  # fewer are sooner written than tables are made
 
 
@@ -57,6 +62,7 @@ def _copy(encoder: Encoder, rows: Iterator[Row], suffix: str = "") -> int:
     FREEZE: what was made in this transaction nobody else can see before its end, so that no later vacuum has to visit
     the rows again.
     """
+    _send_ahead()
     writer, count = RowWriter(encoder), 0
     own_bits, options = suffix and keeps_bits(encoder), ", FREEZE" if suffix else ""
     blocks = iter(lambda: list(islice(rows, BLOCK_ROWS)), [])
@@ -83,10 +89,16 @@ def _copy_in(table: str, columns: Sequence[str], options: str) -> Iterator[Calla
         copy.write(COPY_TRAILER)
 
 
+def _send_ahead() -> None:
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as ours:
+        if ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < SENT_AHEAD:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_AHEAD)
+
+
 class RowWriter:
     """Blocks of rows in PostgreSQL's binary COPY format, each written over the one before.
 
-    A row is its number of fields, then each field after its length in bytes; a halfvec is its dimensions, two 0
+    A row is its number of fields, then each field after its length in bytes; a halfvec is its dimensions, a 0 of two
     bytes and its numbers, a bit string its length in bits and its bytes.
     """
 

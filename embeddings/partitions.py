@@ -183,8 +183,12 @@ def _create_tables(encoder: Encoder, suffix: str = "", *, like: str) -> None:
         check=sql.Identifier(f"embedding_{encoder.pk}_dimensions"),
     )
     storage = "PLAIN" if encoder.dimensions <= PLAIN_MAX_DIMENSIONS else "EXTERNAL"
+    # A hash beside a plain vector would be put into TOAST, each with an entry in its index, to make the row shorter.
     _execute(
-        "ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE {storage}", encoder, suffix, storage=sql.SQL(storage)
+        "ALTER TABLE {table} ALTER COLUMN embedding SET STORAGE {storage}, ALTER COLUMN content_hash SET STORAGE PLAIN",
+        encoder,
+        suffix,
+        storage=sql.SQL(storage),
     )
     if keeps_bits(encoder):
         _execute(

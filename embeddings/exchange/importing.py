@@ -18,7 +18,7 @@ from embeddings.exchange.npz import Archive, BadArchive, wrong
 from embeddings.exchange.progress import Report, Stage, silent
 from embeddings.indexes import IndexState, index_name, index_state, wants_index
 from embeddings.loading import load_vectors
-from embeddings.models import Embedding, EmbeddingJob, Encoder
+from embeddings.models import EmbeddingJob, Encoder
 from embeddings.partitions import partition_name
 from embeddings.selectors import items_for
 from itembank.alone import Work
@@ -254,7 +254,8 @@ def _keep_others_out(encoder: Encoder) -> None:
 
 
 def _remove_earlier(encoder: Encoder, item_ids: Sequence[int], *, large: bool) -> int:
-    existing = set(Embedding.objects.filter(encoder=encoder).values_list("item_id", flat=True))
+    # From the partition: loads of other encoders would wait for whoever reads its parent.
+    existing = {item_id for (item_id,) in _execute("SELECT item_id FROM {table}", encoder)}
     replaced = existing.intersection(item_ids)
     if large and replaced == existing:  # at once, and without leaving the table twice as large
         _execute("TRUNCATE {table}", encoder)
@@ -288,7 +289,8 @@ def _normalised(rows: NDArray[Any]) -> NDArray[Any]:
     return unit
 
 
-def _execute(statement: str, encoder: Encoder, parameters: Sequence[Any] | None = None) -> None:
+def _execute(statement: str, encoder: Encoder, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
     names = {"table": sql.Identifier(partition_name(encoder)), "index": sql.Identifier(index_name(encoder))}
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL(statement).format(**names).as_string(cursor.connection), parameters)
+        return list(cursor.fetchall()) if cursor.description else []

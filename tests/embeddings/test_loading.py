@@ -170,6 +170,13 @@ def test_of_a_first_load_that_fails_nothing_lands_and_nothing_stays(wrong: str) 
     assert wrong_bits(space) == 0
 
 
+def test_a_hash_stays_in_the_row_beside_a_long_vector() -> None:
+    space = make_space(2048)
+    fill(space, make_items(20), clustered(20, 2048))
+    relation = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = to_regclass(%s) AND reltoastrelid <> 0"
+    assert ask(relation, partition_name(space)) in ([], [(0,)])
+
+
 def test_a_second_load_adds_to_the_partition() -> None:
     space, items, vectors = make_space(SIZE), make_items(60), clustered(60, SIZE)
     fill(space, items[:30], vectors[:30])
