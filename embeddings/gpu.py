@@ -40,20 +40,27 @@ class SlotTakenError(Exception):
     """Another process of this machine owns the GPU; the message says which, and what to do."""
 
 
+URGENT_IN_A_ROW = 3
+"""Turns of those who are urgent while others wait: then one of these has its turn, or a job would stand still for as
+long as people search without a pause."""
+
+
 class PriorityLock:
-    """A lock that goes to whoever is urgent before anyone who is not. Not reentrant."""
+    """A lock that goes to whoever is urgent before those who are not, who have a turn now and then. Not reentrant."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._held = False
-        self._urgent = 0
+        self._waiting = {True: 0, False: 0}  # by urgency
+        self._in_a_row = 0
 
     @contextmanager
     def held(self, *, urgent: bool) -> Iterator[None]:
         with self._condition:
-            self._urgent += urgent
-            self._condition.wait_for(lambda: not self._held and (urgent or not self._urgent))
-            self._urgent -= urgent
+            self._waiting[urgent] += 1
+            self._condition.wait_for(lambda: not self._held and self._has_turn(urgent))
+            self._waiting[urgent] -= 1
+            self._in_a_row = self._in_a_row + 1 if urgent and self._waiting[False] else 0
             self._held = True
         try:
             yield
@@ -61,6 +68,11 @@ class PriorityLock:
             with self._condition:
                 self._held = False
                 self._condition.notify_all()
+
+    def _has_turn(self, urgent: bool) -> bool:
+        if not self._waiting[not urgent]:
+            return True
+        return urgent == (self._in_a_row < URGENT_IN_A_ROW)
 
 
 @dataclass(eq=False)

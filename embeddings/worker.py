@@ -4,10 +4,16 @@ import io
 import logging
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutting_down
-from django.db import InterfaceError, OperationalError, connection
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import translation
 from PIL import Image
 
@@ -107,28 +113,91 @@ def bury_predecessor() -> None:
 # ---- queries
 
 
+MOST_QUERIES = 16
+MOST_CHARACTERS = 20_000
+"""Of the texts that one forward pass takes: one query may have as many alone."""
+
+_encoding = threading.Lock()
+_rung: deque[str] = deque()
+
+
 def encode_query(query_id: str) -> None:
-    """Give the row its vector, or the reason why it has none; nothing where it is answered or gone."""
-    query = QueryEncoding.objects.select_related("encoder").filter(pk=query_id, embedding=None).first()
-    if query is None:
-        return
+    """See that the row gets its vector, or the reason why it has none; nothing where it is answered or gone.
+
+    One thread at a time encodes, and it goes on for as long as bells ring: the others are free again at once, for the
+    job and for other kinds of queries.
+    """
+    _rung.append(query_id)
+    while _rung and _encoding.acquire(blocking=False):
+        try:
+            while _rung:
+                _answer(_rung.popleft())
+        finally:
+            _encoding.release()
+
+
+def _answer(query_id: str) -> None:
+    """What else waits for the encoder is answered too, in one forward pass: later bells find their rows answered.
+
+    Rows are locked meanwhile, so that workers on several hosts share them.
+    """
+    with transaction.atomic():
+        waiting = QueryEncoding.objects.filter(embedding=None).select_for_update(of=("self",), skip_locked=True)
+        query = waiting.select_related("encoder").filter(pk=query_id).first()
+        if query is None:
+            return
+        together = _with_it(query, waiting)
+        if len(together) == 1 or not _encode_together(together):
+            for each in together:
+                _encode(each)
+
+
+def _with_it(query: QueryEncoding, waiting: QuerySet[QueryEncoding]) -> list[QueryEncoding]:
+    """The query, and the texts that people wait for now, the oldest first. Images go alone: they are large."""
+    if query.image is not None:
+        return [query]
+    since = Now() - timedelta(seconds=settings.QUERY_TIMEOUT_SECONDS)
+    others = waiting.filter(encoder=query.encoder, image=None, error="", created_at__gt=since).exclude(pk=query.pk)
+    found, characters = [query], len(query.text)
+    for other in others.order_by("created_at")[: MOST_QUERIES - 1]:
+        characters += len(other.text)
+        if characters > MOST_CHARACTERS:
+            break
+        other.encoder = query.encoder
+        found.append(other)
+    return found
+
+
+def _encode_together(queries: Sequence[QueryEncoding]) -> bool:
+    """False where one of them spoils it for the others: each alone tells which, and why."""
     try:
-        answer: dict[str, Any] = {"embedding": _query_vector(query), "error": ""}
+        vectors = _query_vectors(queries)
+    except Exception as error:
+        logger.info("%d queries are encoded one by one: %s", len(queries), describe(error))
+        return False
+    for query, vector in zip(queries, vectors, strict=True):
+        QueryEncoding.objects.filter(pk=query.pk).update(embedding=vector, error="")
+    return True
+
+
+def _encode(query: QueryEncoding) -> None:
+    try:
+        answer: dict[str, Any] = {"embedding": _query_vectors([query])[0], "error": ""}
     except ItemError as error:
         answer = {"error": error.reason}
     except (EncoderError, MemoryError) as error:
         answer = {"error": str(error) or describe(error)}
     except Exception as error:  # a person waits for an answer, whatever the backend raises
-        logger.exception("Query %s could not be encoded", query_id)
+        logger.exception("Query %s could not be encoded", query.pk)
         answer = {"error": describe(error)}
-    QueryEncoding.objects.filter(pk=query_id).update(**answer)
+    QueryEncoding.objects.filter(pk=query.pk).update(**answer)
 
 
-def _query_vector(query: QueryEncoding) -> list[float]:
-    model = SLOT.model(settle_precision(query.encoder))
-    features = model.backend.preprocess([_input(query)], Role.QUERY)
-    vector: list[float] = SLOT.forward(model, features, urgent=True)[0].tolist()
-    return vector
+def _query_vectors(queries: Sequence[QueryEncoding]) -> list[list[float]]:
+    model = SLOT.model(settle_precision(queries[0].encoder))
+    features = model.backend.preprocess([_input(query) for query in queries], Role.QUERY)
+    vectors: list[list[float]] = SLOT.forward(model, features, urgent=True).tolist()
+    return vectors
 
 
 def _input(query: QueryEncoding | QueryReranking) -> EncoderInput:

@@ -63,6 +63,29 @@ def test_who_is_urgent_comes_before_those_who_waited_longer() -> None:
     assert order[0] == "query"
 
 
+def test_those_who_are_not_urgent_have_a_turn_now_and_then_while_the_urgent_never_pause() -> None:
+    lock, jobs = PriorityLock(), 0
+    stop = threading.Event()
+
+    def search() -> None:
+        while not stop.is_set():
+            with lock.held(urgent=True):
+                time.sleep(0.001)
+
+    searchers = [threading.Thread(target=search) for _ in range(3)]
+    for searcher in searchers:
+        searcher.start()
+    deadline = time.monotonic() + 30
+    while jobs < 5 and time.monotonic() < deadline:
+        with lock.held(urgent=False):
+            jobs += 1
+    stop.set()
+    for searcher in searchers:
+        searcher.join()
+    assert jobs == 5
+    assert time.monotonic() < deadline
+
+
 def test_the_model_used_longest_ago_makes_room(tmp_path: Path) -> None:
     device = slot(tmp_path, loaded_models=2)
     models = [device.model(encoder(length)) for length in (10, 20, 30)]

@@ -1,7 +1,9 @@
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,11 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
-from django.utils import translation
+from django.utils import timezone, translation
 
+from embeddings import worker
+from embeddings.encoders.base import EncoderInput, Role
+from embeddings.encoders.hashing import HashingBackend
 from embeddings.models import Encoder, QueryEncoding, QueryReranking
 from embeddings.reranker_services import get_or_create_reranker
 from embeddings.search import Rerank, SearchError, SearchRequest, search
@@ -95,3 +100,72 @@ def test_the_command_reranks_through_the_worker_that_has_the_gpu(space: Encoder,
     assert [hit["rank"] for hit in hits] == list(range(1, 10))
     assert sorted(hit["dense_rank"] for hit in hits) == list(range(1, 10))
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+
+
+def test_texts_that_wait_together_are_encoded_together_and_each_gets_its_own_vector(space: Encoder) -> None:
+    asked = [QueryEncoding.objects.create(encoder=space, digest=str(n), text=f"질문 {n}") for n in range(4)]
+    worker.encode_query(str(asked[2].pk))
+    together = {row.pk: list(row.embedding) for row in QueryEncoding.objects.all()}
+    QueryEncoding.objects.update(embedding=None)
+    for row in asked:
+        QueryEncoding.objects.exclude(pk=row.pk).update(error="not now")
+        QueryEncoding.objects.filter(pk=row.pk).update(error="")
+        worker.encode_query(str(row.pk))
+    alone = {row.pk: list(row.embedding) for row in QueryEncoding.objects.all()}
+    assert together == alone
+    assert len({tuple(vector) for vector in together.values()}) == 4
+
+
+def test_a_text_that_cannot_be_encoded_spoils_no_other(space: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = (QueryEncoding.objects.create(encoder=space, digest=text, text=text) for text in ("bad", "good"))
+    prepare = HashingBackend.prepare
+
+    def refuse(self: HashingBackend, item: EncoderInput, role: Role) -> Any:
+        if item.text == "bad":
+            raise ValueError("a text like no other")
+        return prepare(self, item, role)
+
+    monkeypatch.setattr(HashingBackend, "prepare", refuse)
+    worker.encode_query(str(good.pk))
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert good.embedding is not None
+    assert bad.embedding is None
+    assert "a text like no other" in bad.error
+
+
+def test_a_query_that_its_searcher_gave_up_is_not_encoded_with_others(space: Encoder, settings: Any) -> None:
+    given_up, waiting = (QueryEncoding.objects.create(encoder=space, digest=text, text=text) for text in ("a", "b"))
+    long_ago = timezone.now() - timedelta(seconds=settings.QUERY_TIMEOUT_SECONDS + 1)
+    QueryEncoding.objects.filter(pk=given_up.pk).update(created_at=long_ago)
+    worker.encode_query(str(waiting.pk))
+    given_up.refresh_from_db()
+    assert given_up.embedding is None
+
+
+def test_a_bell_during_an_encoding_is_left_to_whoever_encodes(space: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (QueryEncoding.objects.create(encoder=space, digest=text, text=text) for text in ("a", "b"))
+    began, go_on = threading.Event(), threading.Event()
+    answer = worker._answer
+
+    def slowly(query_id: str) -> None:
+        began.set()
+        assert go_on.wait(30)
+        answer(query_id)
+
+    monkeypatch.setattr(worker, "_answer", slowly)
+    thread = threading.Thread(target=_in_a_thread, args=[str(first.pk)])
+    thread.start()
+    assert began.wait(30)
+    worker.encode_query(str(second.pk))  # returns at once
+    assert not QueryEncoding.objects.exclude(embedding=None).exists()
+    go_on.set()
+    thread.join()
+    assert QueryEncoding.objects.exclude(embedding=None).count() == 2
+
+
+def _in_a_thread(query_id: str) -> None:
+    try:
+        worker.encode_query(query_id)
+    finally:
+        connection.close()

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "query": "embeddings.benchmarks.query",
     "lexical": "embeddings.benchmarks.lexical",
     "search": "embeddings.benchmarks.search",
+    "searchers": "embeddings.benchmarks.searchers",
     "service": "evaluation.benchmarks.service",
 }
 
