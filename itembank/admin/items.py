@@ -27,13 +27,20 @@ from itembank.templatetags.items import excerpt, first_image, thumbnail
 
 
 class ItemChangeList(BankChangeList):
-    """Shows the paginator's page also where there is no other."""
+    """Shows the paginator's page also where there is no other, and a number that is estimated in one place, as such."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Item]) -> list[Any]:
         """As an index of the bank has it: items of one difficulty by the order in which they came."""
         ordering: list[Any] = super().get_ordering(request, queryset)
         by_index = {"difficulty": ["difficulty", "pk"], "-difficulty": ["-difficulty", "-pk"]}
         return by_index.get(ordering[0], ordering)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list
+        if self.paginator.about:
+            self.full_result_count = self.result_count
 
 
 @admin.register(Item)
@@ -70,6 +77,7 @@ class ItemAdmin(ModelAdmin[Item]):
     sortable_by = ("code", "difficulty")
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the bank
     list_filter_submit = True
     list_fullwidth = True
     change_form_outer_before_template = "itembank/item_page.html"

@@ -98,7 +98,20 @@ def test_the_number_of_many_rows_is_said_to_be_an_estimate(admin: Client) -> Non
 
 @pytest.mark.usefixtures("few_are_many")
 def test_where_the_estimate_is_too_low_the_list_says_what_was_counted(admin: Client) -> None:
-    assert "more than 5" in _footer(admin.get(LIST, {"q": "기울기"}))
+    response = admin.get(LIST, {"q": "기울기"})
+    assert "more than 5" in _footer(response)
+    assert "6 results" not in response.content.decode()
+
+
+@pytest.mark.usefixtures("bank")
+def test_few_results_are_said_beside_the_title(admin: Client) -> None:
+    assert "20 results" in admin.get(LIST, {"q": "기울기"}).content.decode()
+
+
+@pytest.mark.usefixtures("bank")
+def test_the_list_offers_no_counts_by_filter(admin: Client) -> None:
+    assert "_facets" not in admin.get(LIST).content.decode()
+    assert not admin.get(LIST, {"_facets": "True"}).context["cl"].add_facets
 
 
 def _footer(response: Any) -> str:
@@ -118,6 +131,19 @@ def test_no_page_takes_many_queries_or_counts_all_items(
         assert admin.get(LIST, query).status_code == 200
     for each in asked.captured_queries:
         assert "count(" not in each["sql"].lower() or "LIMIT" in each["sql"], each["sql"]
+
+
+@pytest.mark.usefixtures("bank")
+@pytest.mark.parametrize("word", ["기울기", "Area 0"])
+def test_a_word_is_looked_for_by_one_scan_of_the_texts(
+    admin: Client, word: str, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(15) as asked:
+        assert admin.get(LIST, {"q": word}).context["cl"].result_count
+    looking = [
+        each["sql"] for each in asked.captured_queries if "%기울기%" in each["sql"] or "%AREA%" in each["sql"].upper()
+    ]
+    assert len([sql for sql in looking if "IN (" not in sql]) == 1
 
 
 @pytest.mark.parametrize("items", [0, 200])
