@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -35,6 +34,7 @@ START_SCOPES = (EmbeddingJob.Scope.MISSING, EmbeddingJob.Scope.ALL, EmbeddingJob
 
 @admin.register(Encoder)
 class EncoderAdmin(ModelAdmin[Encoder]):
+    pages = "embeddings"
     list_display = ("shown_name", "slug", "modality", "dimensions", "covered", "in_use")
     list_display_links = ("shown_name", "slug")
     sortable_by = ()
@@ -78,7 +78,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
             raise PermissionDenied
         if request.method == "GET" and "preset" not in request.GET:
             context = {"groups": preset_groups(), "servers": settings.MODEL_SERVERS, "title": _("Add an encoder")}
-            return self._page(request, "embeddings/add_encoder.html", context)
+            return self._page(request, "add_encoder.html", context)
         return self._settings_page(request, PRESETS.get((request.POST or request.GET).get("preset", "")))
 
     def _settings_page(self, request: HttpRequest, preset: Preset | None) -> HttpResponse:
@@ -90,7 +90,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
         if encoder is None:
             card = preset_card(preset, Encoder.objects.values_list("slug", flat=True))
             context = {"form": form, "card": card, "title": _("Add an encoder")}
-            return self._page(request, "embeddings/encoder_settings.html", context)
+            return self._page(request, "encoder_settings.html", context)
         self.log_addition(request, encoder, [{"added": {}}])
         messages.success(request, _("%(name)s was added. Start a job to embed the items.") % {"name": encoder.title})
         return redirect("admin:embeddings_encoder_change", encoder.pk)
@@ -106,7 +106,7 @@ class EncoderAdmin(ModelAdmin[Encoder]):
         if encoder is None:
             raise Http404
         context = {"title": encoder.title, "encoder": encoder, "original": encoder, **encoder_page(request, encoder)}
-        return self._page(request, "embeddings/encoder.html", context)
+        return self._page(request, "encoder.html", context)
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         encoder = self._allowed(request, pk, "embeddings.add_embeddingjob")
@@ -164,11 +164,6 @@ class EncoderAdmin(ModelAdmin[Encoder]):
         if not request.user.has_perm(permission):
             raise PermissionDenied
         return get_object_or_404(Encoder, pk=pk)
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        shared = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
-        return TemplateResponse(request, template, {**shared, **context})
 
 
 def encoder_page(request: HttpRequest, encoder: Encoder) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from evaluation.criteria import Line
 from evaluation.metrics import NAME
 from evaluation.models import Criterion
 from groundtruth import audit
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import ModelAdmin, person
 
 PERFORMANCE = ("p95_ms", "latency_mean_ms", "cold_ms", "memory_gb", "calls_ok")
 AUDITED = ("name", "kind", "measure", "direction", "threshold", "no_go", "minimum_relevance", "position", "active")
@@ -57,9 +57,6 @@ class CriterionAdmin(ModelAdmin[Criterion]):
     sortable_by = ()
     actions = None
     show_full_result_count = False
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Criterion]:
         return Criterion.objects.order_by("position", "pk")

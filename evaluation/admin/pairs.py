@@ -15,6 +15,7 @@ from evaluation.figures import DIMENSIONS, KEPT_FOR, KEY_METRICS, grouped, value
 from evaluation.metrics import PerQuery
 from evaluation.models import EvaluationRun
 from evaluation.run_settings import RunSettings
+from itembank.admin.base import row_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Chosen:
 def named_runs(request: HttpRequest, most: int) -> list[EvaluationRun]:
     """The runs that the address names, in its order, or those of a matrix."""
     runs = EvaluationRun.objects.select_related("truth_set")
-    if matrix := request.GET.get("matrix"):
+    if matrix := request.GET.get("matrix", "").replace("\x00", ""):
         return list(runs.filter(matrix=matrix).order_by("pk")[:most])
-    ids = [int(part) for part in request.GET.get("runs", "").split(",") if part.isascii() and part.isdigit()]
-    by_id = runs.in_bulk([each for each in ids[:most] if each < 2**62])
+    ids = [each for part in request.GET.get("runs", "").split(",") if (each := row_id(part)) is not None]
+    by_id = runs.in_bulk(ids[:most])
     return [by_id[each] for each in dict.fromkeys(ids) if each in by_id]
 
 

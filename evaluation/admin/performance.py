@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from evaluation.models import PerformanceRun
-from itembank.admin.base import BankChangeList, ModelAdmin
+from itembank.admin.base import ModelAdmin
 
 SPREAD = ("mean", "p50", "p95", "p99", "min", "max")
 
@@ -37,9 +37,6 @@ class PerformanceRunAdmin(ModelAdmin[PerformanceRun]):
 
     def has_delete_permission(self, request: HttpRequest, obj: PerformanceRun | None = None) -> bool:
         return False  # a report may rest on it
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
 
     @admin.display(description=gettext_lazy("run"))
     def number(self, run: PerformanceRun) -> str:

@@ -10,7 +10,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
@@ -23,7 +22,7 @@ from evaluation.report.files import FORMATS, download_of
 from evaluation.report.pdf import PdfUnavailableError, is_available
 from evaluation.report_services import create_report
 from evaluation.run_settings import EvaluationError
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import ModelAdmin, person
 
 INPUT = {"class": "ib-input"}
 SELECT = {"class": "ib-select"}
@@ -70,6 +69,7 @@ class ReportForm(forms.Form):
 
 @admin.register(Report)
 class ReportAdmin(ModelAdmin[Report]):
+    pages = "evaluation"
     list_display = ("title", "candidate", "baseline", "created_by", "created_at")
     list_display_links = ("title",)
     list_select_related = ("candidate", "baseline", "created_by")
@@ -82,9 +82,6 @@ class ReportAdmin(ModelAdmin[Report]):
 
     def has_change_permission(self, request: HttpRequest, obj: Report | None = None) -> bool:
         return False  # a verdict that was given stays
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
 
     def get_urls(self) -> list[URLPattern]:
         download = self.admin_site.admin_view(require_safe(self.download_view))
@@ -137,10 +134,6 @@ class ReportAdmin(ModelAdmin[Report]):
             return redirect("admin:evaluation_report_change", pk)
         headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(made.name)}"}
         return HttpResponse(made.held, content_type=made.content_type, headers=headers)
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"evaluation/{template}", common | context)
 
 
 def _body(report: Report) -> str:

@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -48,6 +47,7 @@ class RunChangeList(BankChangeList):
 
 @admin.register(EvaluationRun)
 class EvaluationRunAdmin(ModelAdmin[EvaluationRun]):
+    pages = "evaluation"
     list_display = ("run_name", "truth_set", "state_badge", "r_at_5", "r_at_10", "mrr", "ndcg", "created_at")
     list_display_links = ("run_name",)
     list_filter = (("state", ChoicesDropdownFilter),)
@@ -186,10 +186,6 @@ class EvaluationRunAdmin(ModelAdmin[EvaluationRun]):
         except EvaluationError as error:
             messages.error(request, str(error))
         return redirect("admin:evaluation_evaluationrun_change", pk)
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"evaluation/{template}", common | context)
 
 
 def figure_cell(run: Any, metric: str) -> SafeString | str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from groundtruth.admin.spending import CHOICES_SHOWN, ReadOnlyAdmin
 from groundtruth.models import Change, TruthSet
+from itembank.admin.base import row_id
 from itembank.admin.filters import DropdownFilter
 
 CHARACTERS_SHOWN = 120
@@ -82,7 +83,7 @@ class SetFilter(DropdownFilter):
         return [(str(each.pk), str(each)) for each in TruthSet.objects.order_by("-created_at")[:CHOICES_SHOWN]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = set_id(self.value())
+        chosen = row_id(self.value())
         return queryset if chosen is None else queryset.filter(truth_set=chosen)
 
 
@@ -96,12 +97,6 @@ class ActionFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
         return queryset.filter(action=chosen) if chosen in ACTIONS else queryset
-
-
-def set_id(written: Any) -> int | None:
-    """None for anything that is no id of a row."""
-    text = str(written or "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 @admin.register(Change)

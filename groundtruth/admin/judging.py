@@ -14,7 +14,6 @@ from embeddings.admin.job_list import JobAdmin
 from groundtruth import dispatch
 from groundtruth.admin import judge_pages as pages
 from groundtruth.admin.judge_forms import CapForm, JudgeJobForm
-from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.judge_services import RETRIABLE, plan_job, set_cap
 from groundtruth.judging.parameters import JudgeError
 from groundtruth.models import JudgeJob
@@ -41,7 +40,8 @@ class JudgeJobChangeList(BankChangeList):
 
 
 @admin.register(JudgeJob)
-class JudgeJobAdmin(OwnPagesAdmin[JudgeJob], JobAdmin[JudgeJob]):
+class JudgeJobAdmin(JobAdmin[JudgeJob]):
+    pages = "groundtruth"
     change_list = JudgeJobChangeList
     list_display = (
         "number",

@@ -13,19 +13,19 @@ from django.utils.translation import gettext_lazy
 
 from groundtruth.admin.judge_forms import DEFAULT_MODELS, PromptForm, TrialForm
 from groundtruth.admin.judge_pages import prompt_page
-from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.judge_services import plan_trial
 from groundtruth.judging.parameters import JudgeError, JudgeParameters
 from groundtruth.models import JudgeJob, Prompt
 from groundtruth.prompt_services import create_prompt
-from itembank.admin.base import person
+from itembank.admin.base import ModelAdmin, person, row_id
 from itembank.admin.filters import ChoicesDropdownFilter
 
 TRIED = Q(jobs__purpose=JudgeJob.Purpose.TRIAL, jobs__state=JudgeJob.State.COMPLETED)
 
 
 @admin.register(Prompt)
-class PromptAdmin(OwnPagesAdmin[Prompt]):
+class PromptAdmin(ModelAdmin[Prompt]):
+    pages = "groundtruth"
     list_display = ("name", "note", "trials", "created_by", "created_at")
     list_display_links = ("name",)
     list_filter = (("kind", ChoicesDropdownFilter),)
@@ -77,8 +77,8 @@ class PromptAdmin(OwnPagesAdmin[Prompt]):
 
     def _from_version(self, request: HttpRequest) -> dict[str, str]:
         """The wording that the new one begins with."""
-        given = request.GET.get("from", "")
-        known = Prompt.objects.filter(pk=given).first() if given.isdecimal() else Prompt.objects.first()
+        given = row_id(request.GET.get("from"))
+        known = Prompt.objects.filter(pk=given).first() if given is not None else Prompt.objects.first()
         return {"kind": known.kind, "instructions": known.instructions} if known else {}
 
     # ---- one version

@@ -18,13 +18,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from groundtruth.admin import review_queue
-from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.admin.review_form import RoundForm
 from groundtruth.models import ReviewRound
 from groundtruth.review_rounds import close_round, create_round, delete_round, reopen_round
 from groundtruth.review_selectors import counted_rounds, reviewers, round_progress
 from groundtruth.set_services import SetError
-from itembank.admin.base import BankChangeList, person
+from itembank.admin.base import ModelAdmin, person
 from itembank.admin.filters import ChoicesDropdownFilter
 
 CONTROLS: dict[str, tuple[str, Callable[..., None], Any]] = {
@@ -35,7 +34,8 @@ CONTROLS: dict[str, tuple[str, Callable[..., None], Any]] = {
 
 
 @admin.register(ReviewRound)
-class ReviewRoundAdmin(OwnPagesAdmin[ReviewRound]):
+class ReviewRoundAdmin(ModelAdmin[ReviewRound]):
+    pages = "groundtruth"
     list_display = ("name", "truth_set", "state_badge", "how_far", "reviewers_a_pair", "created_by", "created_at")
     list_display_links = ("name",)
     list_filter = (("order", ChoicesDropdownFilter),)
@@ -59,9 +59,6 @@ class ReviewRoundAdmin(OwnPagesAdmin[ReviewRound]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReviewRound]:
         return counted_rounds()
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
 
     def get_urls(self) -> list[URLPattern]:
         views: dict[str, Callable[..., HttpResponse]] = {

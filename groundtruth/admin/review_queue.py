@@ -18,7 +18,7 @@ from groundtruth import review_services as services
 from groundtruth.models import Judgement, Relevance, ReviewPair, ReviewRound
 from groundtruth.review_selectors import model_words, own_words, round_progress, seen_pairs, shown_pairs
 from groundtruth.set_services import SetError
-from itembank.admin.base import person
+from itembank.admin.base import person, row_id
 
 PERMISSION = services.PERMISSION
 CONFLICT = 409
@@ -66,7 +66,7 @@ def judge_view(request: HttpRequest, pk: int) -> HttpResponse:
     answer = request.POST.get("answer", "")
     if answer not in services.ANSWERS:
         return HttpResponseBadRequest("answer")
-    review = get_object_or_404(review_round.pairs, pk=_number(request.POST.get("pair")))
+    review = get_object_or_404(review_round.pairs, pk=row_id(request.POST.get("pair")))
     comment = request.POST.get("comment", "")[:MAX_COMMENT]
     try:
         services.judge(review=review, user=person(request), answer=answer, comment=comment)
@@ -90,7 +90,7 @@ def undo_view(request: HttpRequest, pk: int) -> HttpResponse:
 def reveal_view(request: HttpRequest, pk: int) -> HttpResponse:
     """The model's judgement of a pair, for a person who asks for it."""
     review_round = _round(pk)
-    review = get_object_or_404(review_round.pairs.select_related("pair"), pk=_number(request.POST.get("pair")))
+    review = get_object_or_404(review_round.pairs.select_related("pair"), pk=row_id(request.POST.get("pair")))
     services.show_judgement(review=review, user=person(request))
     if not _by_script(request):
         return redirect(f"{_address(review_round)}?pair={review.pk}")
@@ -163,12 +163,7 @@ def _address(review_round: ReviewRound) -> str:
 
 
 def _chosen(review_round: ReviewRound, written: str) -> list[ReviewPair]:
-    return shown_pairs(review_round.pairs.filter(pk=_number(written)))
-
-
-def _number(written: str | None) -> int:
-    """0, which no row has, for anything that is no id."""
-    return int(written) if written and written.isascii() and written.isdigit() and len(written) < 19 else 0
+    return shown_pairs(review_round.pairs.filter(pk=row_id(written) or 0))
 
 
 def _cards(reviews: Sequence[ReviewPair], review_round: ReviewRound, user: User) -> list[Card]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from groundtruth.admin.judge_pages import usd
 from groundtruth.models import JudgeJob, LedgerEntry, ModelPrice, SpendDay
 from groundtruth.prompt_services import save_price
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import ModelAdmin, person, row_id
 from itembank.admin.filters import ChoicesDropdownFilter, DropdownFilter
 
 CHOICES_SHOWN = 200
@@ -82,9 +82,6 @@ class ReadOnlyAdmin(ModelAdmin[Any]):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
-
 
 class JobFilter(DropdownFilter):
     title = gettext_lazy("judge job")
@@ -95,8 +92,8 @@ class JobFilter(DropdownFilter):
         return [(str(job.pk), f"#{job.pk} {job.truth_set}") for job in jobs]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = self.value() or ""
-        return queryset.filter(job=int(chosen)) if chosen.isdecimal() else queryset
+        chosen = row_id(self.value())
+        return queryset if chosen is None else queryset.filter(job=chosen)
 
 
 class DayFilter(DropdownFilter):

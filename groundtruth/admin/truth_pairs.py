@@ -17,15 +17,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from groundtruth.admin.changes import SetFilter, set_id, told
-from groundtruth.admin.own_pages import OwnPagesAdmin
+from groundtruth.admin.changes import SetFilter, told
 from groundtruth.admin.truth_forms import PairForm
 from groundtruth.admin.truth_pages import RELEVANCES, relevance_label
 from groundtruth.models import Relevance, TruthPair, TruthQuery, TruthSet
 from groundtruth.review_services import note_seen
 from groundtruth.set_services import SetError, add_pair, set_relevance
 from groundtruth.truth_selectors import shown_pair, shown_words
-from itembank.admin.base import BankChangeList, person
+from itembank.admin.base import BankChangeList, ModelAdmin, person, row_id
 from itembank.admin.filters import DropdownFilter
 from itembank.models import Item
 from itembank.templatetags.items import excerpt
@@ -87,7 +86,8 @@ class TruthPairChangeList(BankChangeList):
 
 
 @admin.register(TruthPair)
-class TruthPairAdmin(OwnPagesAdmin[TruthPair]):
+class TruthPairAdmin(ModelAdmin[TruthPair]):
+    pages = "groundtruth"
     list_display = ("query_cell", "item_cell", "final_cell", "method_cell", "approved_cell", "score_cell", "sources")
     list_display_links = ("query_cell", "item_cell")
     list_filter = (SetFilter, RelevanceFilter, ApprovalFilter)
@@ -123,7 +123,7 @@ class TruthPairAdmin(OwnPagesAdmin[TruthPair]):
         """Of one set: pairs of several say nothing together."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        truth_set = TruthSet.objects.filter(pk=set_id(request.GET.get("truth_set")) or 0).first()
+        truth_set = TruthSet.objects.filter(pk=row_id(request.GET.get("truth_set")) or 0).first()
         if truth_set is None:
             return redirect("admin:groundtruth_truthset_changelist")
         title = _("Pairs of %(set)s") % {"set": truth_set}
@@ -138,7 +138,7 @@ class TruthPairAdmin(OwnPagesAdmin[TruthPair]):
         if not term:
             return queryset, False
         items = list(Item.objects.filter(code__startswith=term).values_list("pk", flat=True)[:MOST_ITEMS])
-        asked = TruthQuery.objects.filter(truth_set=set_id(request.GET.get("truth_set")) or 0, item__in=items)
+        asked = TruthQuery.objects.filter(truth_set=row_id(request.GET.get("truth_set")) or 0, item__in=items)
         queries = list(asked.values_list("pk", flat=True))
         return queryset.filter(Q(query__in=queries) | Q(item__in=items)), False
 
@@ -251,7 +251,7 @@ class TruthPairAdmin(OwnPagesAdmin[TruthPair]):
 def _asked_set(request: HttpRequest) -> int | None:
     """By the address, or by that of the list from which the person came."""
     before = QueryDict(request.GET.get("_changelist_filters", ""))
-    return set_id(request.GET.get("truth_set") or before.get("truth_set"))
+    return row_id(request.GET.get("truth_set") or before.get("truth_set"))
 
 
 def _item_cell(item: Item) -> SafeString:

@@ -22,14 +22,13 @@ from django.views.decorators.http import require_POST, require_safe
 from groundtruth import build_dispatch
 from groundtruth.admin import truth_pages as pages
 from groundtruth.admin.judge_pages import number
-from groundtruth.admin.own_pages import OwnPagesAdmin
 from groundtruth.admin.truth_forms import TextsForm
 from groundtruth.admin.truth_making import BY_SLUG, WAYS, Way, filled_form, made
 from groundtruth.exchange import NotForQrels, export_queries, export_truth
 from groundtruth.models import TruthSet
 from groundtruth.set_services import SetError, delete_set, freeze_set, new_version
 from groundtruth.set_texts import describe_set
-from itembank.admin.base import BankChangeList, person
+from itembank.admin.base import BankChangeList, ModelAdmin, person
 from itembank.admin.filters import ChoicesDropdownFilter
 
 CONTROLS: dict[str, tuple[Callable[..., TruthSet], Any]] = {
@@ -47,7 +46,8 @@ class TruthSetChangeList(BankChangeList):
 
 
 @admin.register(TruthSet)
-class TruthSetAdmin(OwnPagesAdmin[TruthSet]):
+class TruthSetAdmin(ModelAdmin[TruthSet]):
+    pages = "groundtruth"
     list_display = ("named", "method", "state_cell", "queries_cell", "pairs_cell", "frozen_mark", "maker", "created_at")
     list_display_links = ("named",)
     list_filter = (("method", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter))

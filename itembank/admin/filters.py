@@ -10,6 +10,7 @@ from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_lazy
 
+from itembank.admin.base import row_id
 from itembank.bank import FilterOptions, filter_options, value_choices
 from itembank.matching import metadata_matching
 from itembank.models import Item
@@ -66,8 +67,8 @@ class UploadFilter(ValueFilter):
     parameter_name = "batch"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        value = self.value() or ""
-        return queryset.filter(batch=int(value)) if value.isascii() and value.isdigit() else queryset
+        chosen = row_id(self.value())
+        return queryset if chosen is None else queryset.filter(batch=chosen)
 
 
 class MetadataFilter(TextFilter):

@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from itembank.admin import upload_pages as pages
-from itembank.admin.base import BankChangeList, ModelAdmin, person
+from itembank.admin.base import ModelAdmin, person
 from itembank.admin.filters import ChoicesDropdownFilter
 from itembank.dispatch import UploadStateError, cancel_upload, confirm_upload, create_upload
 from itembank.forms import UploadForm
@@ -38,6 +37,7 @@ CONTROLS: dict[str, tuple[Callable[..., None], Any]] = {
 
 @admin.register(UploadBatch)
 class UploadBatchAdmin(ModelAdmin[UploadBatch]):
+    pages = TEMPLATES
     list_display = ("file_name", "state_badge", "new", "changed", "unchanged", "rejected", "created_by", "created_at")
     list_display_links = ("file_name",)
     list_filter = (("state", ChoicesDropdownFilter),)
@@ -57,9 +57,6 @@ class UploadBatchAdmin(ModelAdmin[UploadBatch]):
     def has_view_permission(self, request: HttpRequest, obj: UploadBatch | None = None) -> bool:
         """Who uploads sees what became of it."""
         return super().has_view_permission(request, obj) or self.has_add_permission(request)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BankChangeList]:
-        return BankChangeList
 
     def get_urls(self) -> list[URLPattern]:
         views: dict[str, Callable[..., HttpResponse | StreamingHttpResponse]] = {
@@ -166,7 +163,3 @@ class UploadBatchAdmin(ModelAdmin[UploadBatch]):
     def _viewed(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
-
-    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        common = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"{TEMPLATES}/{template}", {**common, **context})
