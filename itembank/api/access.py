@@ -28,7 +28,11 @@ class Caller:
     @property
     def key(self) -> str:
         """Whose calls are counted together: all tokens of a client, all sessions of a person."""
-        return f"client:{self.name}" if self.token else f"user:{self.name}"
+        return client_key(self.name) if self.token else f"user:{self.name}"
+
+
+def client_key(name: str) -> str:
+    return f"client:{name}"
 
 
 class ApiRequest(HttpRequest):

@@ -23,7 +23,7 @@ _away_until: dict[str, float] = {}
 def count_call(client: str) -> None:
     """Raises Problem 429 for the call above the client's share of this minute."""
     now = time.time()
-    if _counted(f"itembank:api:{int(now // WINDOW_SECONDS)}:{client}") <= settings.API_CALLS_PER_MINUTE:
+    if _counted(_key(client, now)) <= settings.API_CALLS_PER_MINUTE:
         return
     seconds = int(WINDOW_SECONDS - now % WINDOW_SECONDS) + 1
     raise Problem(
@@ -33,6 +33,18 @@ def count_call(client: str) -> None:
         % {"most": settings.API_CALLS_PER_MINUTE, "seconds": seconds},
         headers={"Retry-After": str(seconds)},
     )
+
+
+def calls_now(client: str) -> int | None:
+    """How many calls it has made in this minute; None while the broker does not say."""
+    try:
+        return int(broker(patience=PATIENCE_SECONDS).get(_key(client, time.time())) or 0)
+    except BrokerError:
+        return None
+
+
+def _key(client: str, now: float) -> str:
+    return f"itembank:api:{int(now // WINDOW_SECONDS)}:{client}"
 
 
 def _counted(key: str) -> int:

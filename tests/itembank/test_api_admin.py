@@ -1,8 +1,10 @@
 """Tokens in the admin: made once, shown once, never more than the maker may, and revoked."""
 
 import re
+from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.test import Client
 
@@ -125,3 +127,77 @@ def test_calls_can_be_read_and_nothing_else(admin: Client) -> None:
 
 def test_the_pages_are_in_the_sidebar_of_those_who_may(admin: Client) -> None:
     assert TOKENS in admin.get("/admin/").content.decode()
+
+
+# ---- the page of one token
+
+
+@pytest.fixture
+def engineer(client: Client) -> Client:
+    user = make_staff("engineer", first_name="지민")
+    user.groups.add(Group.objects.get(name__endswith="Engineer"))
+    client.force_login(user)
+    return client
+
+
+def page_of(token: ApiToken) -> str:
+    return f"{TOKENS}{token.pk}/change/"
+
+
+def read(client: Client, page: str) -> str:
+    return client.get(page, headers={"accept-language": "en"}).content.decode()
+
+
+def test_the_page_names_scopes_in_words_and_as_programs_do(engineer: Client) -> None:
+    token, _secret = make_token(client="c", scopes=["items:read", "gone:read"])
+    html = read(engineer, page_of(token))
+    assert "Read items and their images (items:read)" in html
+    assert "gone:read" in html
+
+
+def test_the_page_says_how_many_calls_the_client_made_in_this_minute(engineer: Client, settings: Any) -> None:
+    settings.API_CALLS_PER_MINUTE = 77
+    api = Api(client="busy")
+    for _ in range(2):  # on the turn of a minute, a new count begins
+        api.get("/items")
+    assert re.search(r"[12] / 77", read(engineer, page_of(ApiToken.objects.get())))
+
+
+def test_the_page_leads_to_the_token_s_calls_on_record_alone(engineer: Client) -> None:
+    Api("search", client="curious").get("/items")
+    Api("search", client="other").get("/items")
+    token = ApiToken.objects.get(client="curious")
+    address = f"/admin/itembank/apicall/?token={token.pk}"
+    assert f'href="{address}">1</a>' in read(engineer, page_of(token))
+    html = read(engineer, address)
+    assert "curious" in html
+    assert "other" not in html
+
+
+def test_a_token_is_revoked_on_its_page_and_the_history_says_who_did_it(engineer: Client) -> None:
+    token, secret = make_token(client="c", scopes=["items:read"])
+    html = read(engineer, page_of(token))
+    assert f'name="_selected_action" value="{token.pk}"' in html
+    engineer.post(TOKENS, {"action": "revoke", "_selected_action": [token.pk]})
+    problem(Api(token=secret).get("/items"), 401, "token-revoked")
+    assert 'name="_selected_action"' not in read(engineer, page_of(token))
+    assert LogEntry.objects.get(object_id=token.pk).user.username == "engineer"
+
+
+def test_the_page_of_a_token_has_no_button_for_who_may_only_see_it(client: Client) -> None:
+    token, _secret = make_token(client="c", scopes=["items:read"])
+    client.force_login(allow(make_staff(), "itembank.view_apitoken"))
+    assert 'name="_selected_action"' not in read(client, page_of(token))
+
+
+def test_who_made_a_token_is_named_and_no_link_to_accounts(engineer: Client) -> None:
+    made(engineer)
+    html = read(engineer, page_of(ApiToken.objects.get()))
+    assert "지민" in html
+    assert "/admin/auth/user/" not in html
+
+
+def test_the_page_of_a_call_says_when_it_was(engineer: Client) -> None:
+    Api("search", client="curious").get("/items")
+    call = ApiCall.objects.get()
+    assert str(call.at.year) in read(engineer, f"/admin/itembank/apicall/{call.pk}/change/")
