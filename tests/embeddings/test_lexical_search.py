@@ -330,5 +330,5 @@ def test_the_page_searches_by_words_and_names_them(client: Client) -> None:
     response = client.get("/admin/search/", {"text": "함수 넓이", "method": "lexical"})
     assert [card.hit.code for card in response.context["cards"]] == ["a"]
     html = response.content.decode()
-    assert "넓이 · 함수</p>" in html
+    assert "넓이 · 함수</span>" in html
     assert "?item=a&amp;method=lexical" in html
