@@ -155,20 +155,10 @@ class Item(models.Model):
         # values come first, so that PostgreSQL skips from one to the next.
         indexes = [
             models.Index(
-                fields=[
-                    "subject",
-                    "grade",
-                    "difficulty",
-                    "item_type",
-                    "category",
-                    "unit",
-                    "cognitive_level",
-                    "curriculum_code",
-                    "batch",
-                    "id",
-                ],
+                fields=["subject", "grade", "difficulty", "item_type", "category", "unit", "cognitive_level",
+                        "curriculum_code", "batch", "id"],
                 name="item_filters",
-            ),
+            ),  # fmt: skip
             models.Index(fields=["grade", "id"], name="item_grade"),
             models.Index(fields=["unit", "id"], name="item_unit"),
             models.Index(fields=["item_type", "id"], name="item_item_type"),
