@@ -110,6 +110,11 @@ def item_type_label(item_type: str) -> str:
     return str(ITEM_TYPE_LABELS.get(item_type, item_type))
 
 
+# The fields that filters combine, by how many values a bank has in them.
+FEW_VALUES = ("subject", "grade", "difficulty", "item_type", "category")
+MANY_VALUES = ("unit", "cognitive_level", "curriculum_code", "batch")
+
+
 class Item(models.Model):
     """One exam item. `category`, `content_hash` and `record_hash` are derived (itembank/canonical.py)."""
 
@@ -154,11 +159,7 @@ class Item(models.Model):
         # are combined, "item_filters" answers without a look at the items (docs/decisions/0004): fields with few
         # values come first, so that PostgreSQL skips from one to the next.
         indexes = [
-            models.Index(
-                fields=["subject", "grade", "difficulty", "item_type", "category", "unit", "cognitive_level",
-                        "curriculum_code", "batch", "id"],
-                name="item_filters",
-            ),  # fmt: skip
+            models.Index(fields=[*FEW_VALUES, *MANY_VALUES, "id"], name="item_filters"),
             models.Index(fields=["grade", "id"], name="item_grade"),
             models.Index(fields=["unit", "id"], name="item_unit"),
             models.Index(fields=["item_type", "id"], name="item_item_type"),
