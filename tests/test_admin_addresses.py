@@ -88,6 +88,28 @@ def _breaks(send: Callable[..., Any], *what: Any) -> bool:
         return True
 
 
+PAGES = {
+    "search-history": ["p"],
+    "search-marks": ["p", "person", "verdict", "subject"],
+    "admin:groundtruth_truthpair_add": ["truth_set", "query_item", "item", "_changelist_filters"],
+    "admin:groundtruth_truthset_add": ["way"],
+    "admin:groundtruth_prompt_add": ["from"],
+    "admin:groundtruth_reviewround_add": ["truth_set", "name", "order"],
+    "admin:groundtruth_judgejob_add": ["truth_set", "model", "prompt"],
+    "admin:evaluation_evaluationrun_add": ["truth_set", "encoder", "matrix"],
+    "admin:evaluation_evaluationrun_compare": ["runs", "matrix", "baseline", "second", "metric", "relevance", "by"],
+    "admin:evaluation_report_add": ["runs", "title", "matrix"],
+    "admin:embeddings_encoder_add": ["preset"],
+    "admin:embeddings_reranker_add": ["preset"],
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_in_its_query_string_breaks_a_page(scene: Client, page: str) -> None:
+    asked = [{name: value} for name in PAGES[page] for value in NASTY]
+    assert not [query for query in asked if _breaks(scene.get, reverse(page), query)]
+
+
 def addresses(patterns: list[Any], before: str = "") -> Iterator[str]:
     for each in patterns:
         route = before + str(each.pattern).lstrip("^")

@@ -16,7 +16,7 @@ from embeddings.feedback import FeedbackError, set_mark
 from embeddings.models import SearchQuery
 from embeddings.models.feedback import CODE_LENGTH
 from embeddings.search.types import METHODS
-from itembank.admin.base import person
+from itembank.admin.base import person, row_id
 from itembank.models import Item
 
 BAD, MISSING = 400, 404
@@ -67,9 +67,8 @@ def _marked(request: HttpRequest) -> int:
 
 def _query(request: HttpRequest) -> SearchQuery:
     """The person's own search: those of others are as if they were not there."""
-    pk = request.POST.get("query", "")
-    number = int(pk) if pk.isascii() and pk.isdigit() and len(pk) < len(str(2**63)) else 0
-    query = SearchQuery.objects.filter(pk=number, user=person(request)).select_related("item").first()
+    pk = row_id(request.POST.get("query")) or 0
+    query = SearchQuery.objects.filter(pk=pk, user=person(request)).select_related("item").first()
     if query is None:
         raise Refused(MISSING, _("This search is no longer in your history. Search again, then mark."))
     return query
@@ -85,12 +84,12 @@ def _item(code: str) -> Item:
 
 def found_by(given: Any) -> dict[str, Any]:
     """What is usable of method, encoder, rank and score: they only say where a mark comes from, and refuse none."""
-    rank, score = given.get("rank", ""), _number(given.get("score", ""))
+    rank, score = row_id(given.get("rank")) or 0, _number(given.get("score", ""))
     encoder = given.get("encoder", "").replace("\x00", "")[:MAX_ENCODER_CHARACTERS]
     usable: dict[str, Any] = {
         "method": given.get("method") if given.get("method") in METHODS else None,
         "encoder": encoder if encoder.isprintable() and encoder else None,
-        "rank": int(rank) if rank.isascii() and rank.isdigit() and 0 < int(rank[:9]) <= MAX_RANK else None,
+        "rank": rank if 0 < rank <= MAX_RANK else None,
         "score": score,
     }
     return {name: value for name, value in usable.items() if value is not None}
