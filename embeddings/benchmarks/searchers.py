@@ -43,7 +43,7 @@ STAFF_SHARE = 10
 """One in so many searchers is a person at the search page."""
 START_SECONDS = 120
 QUIET_SECONDS = 10.0
-"""For which the job is watched alone, before and after."""
+"""For which the job is watched alone, before and after; no longer than the searchers ask."""
 WARM_UP_QUESTIONS = 12
 
 
@@ -64,17 +64,17 @@ def run(
         sizes = {"searchers": searchers, "seconds": seconds, "items": items, "encoder": encoder, "seed": seed}
         return run_in_own_home("searchers", **sizes)
     space = _searchable(filled_bank(home, preset=encoder, items=items, seed=seed), seed)
-    crowd = _crowd(searchers, seed)
+    crowd, quiet = _crowd(searchers, seed), min(QUIET_SECONDS, seconds)
     with running_worker("gpu"), _web() as port, _Job(space) as job:
         _warm_up(port, crowd)
-        before = job.rate_over(QUIET_SECONDS)
+        before = job.rate_over(quiet)
         done, began = job.done(), time.monotonic()
         load_before = os.getloadavg()[0]
         answers = ask_at_once(HOST, port, crowd, seconds=seconds)
         took = time.monotonic() - began
         during = (job.done() - done) / took
         load = (load_before, os.getloadavg()[0])
-        after = job.rate_over(QUIET_SECONDS)
+        after = job.rate_over(quiet)
     return _report(answers, searchers=searchers, took=took, load=load, rates=(before, during, after))
 
 

@@ -117,6 +117,7 @@ def test_what_is_no_answer_is_counted_by_its_reason_and_the_searcher_goes_on(ser
     assert answers.count == 4
 
 
+@pytest.mark.slow
 def test_a_few_searchers_for_a_moment_get_answers_while_the_job_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
     """All of it, in a home of its own: server, worker, web."""
     call_command("benchmark", "searchers", searchers=10, seconds=2, items=60, encoder="hashing", seed=1)
