@@ -99,7 +99,7 @@ def asked_span(spans: Sequence[Span], vector: NDArray[np.floating[Any]]) -> Span
 def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:
     """Neighbours by (score descending, code ascending in code point order), and the route that found them."""
     route = choose_route(encoder, query.filters, exact=exact or query.span is not None)
-    rows = _run(_statement(encoder, query, route), query.parameters(), candidates=_candidates(route, query.k))
+    rows = _run(_statement(encoder, query, route), query.parameters(), route, candidates=_candidates(route, query.k))
     return [Neighbour(item_id, code, 1 - distance, *rest) for item_id, code, distance, *rest in rows], route
 
 
@@ -242,14 +242,19 @@ def _table(encoder: Encoder) -> sql.Identifier:
 
 
 def _run(
-    statement: sql.Composed, parameters: dict[str, Any], *, candidates: int = HNSW_CANDIDATES
+    statement: sql.Composed, parameters: dict[str, Any], route: Route, *, candidates: int
 ) -> Sequence[tuple[Any, ...]]:
-    """Rows in binary. Iterative scans make up for rows that the index finds and the statement leaves out."""
+    """Rows in binary. Iterative scans make up for rows that the index finds and the statement leaves out.
+
+    Where the index is the route, the planner may not prefer to read the whole of a small table: it holds an HNSW with
+    many links for dearer than it is.
+    """
+    by_index = route in {Route.INDEX, Route.BITS}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true), "
-            "set_config('jit', 'off', true)",
-            [str(candidates)],
+            "set_config('jit', 'off', true), set_config('enable_seqscan', %s, true)",
+            [str(candidates), "off" if by_index else "on"],
         )
         return _fetched(statement, parameters)
 
