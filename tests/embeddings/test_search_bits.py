@@ -36,7 +36,7 @@ def codes(found: Iterable[Neighbour | Item]) -> list[str]:
 
 def plan_of(space: Encoder, query: NearestQuery) -> str:
     statement = sql.SQL("EXPLAIN ") + dense._statement(space, query, Route.BITS_FILTERED)
-    rows = dense._run(statement, query.parameters())
+    rows = dense._run(statement, query.parameters(), Route.BITS_FILTERED, candidates=100)
     return re.sub(r"'\[.*?\]'", "?", "\n".join(row[0] for row in rows))
 
 

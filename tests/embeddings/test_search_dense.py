@@ -20,8 +20,9 @@ def query(vector: Vectors, *, k: int = 10, filters: Filters = ALL, without: int 
 
 def plan_of(encoder: Encoder, asked: NearestQuery) -> str:
     """PostgreSQL's plan for the statement that the search runs."""
-    statement = dense._statement(encoder, asked, dense.choose_route(encoder, asked.filters))
-    rows = dense._run(sql.SQL("EXPLAIN ") + statement, asked.parameters())
+    route = dense.choose_route(encoder, asked.filters)
+    statement = sql.SQL("EXPLAIN ") + dense._statement(encoder, asked, route)
+    rows = dense._run(statement, asked.parameters(), route, candidates=100)
     return re.sub(r"'\[.*?\]'", "?", "\n".join(row[0] for row in rows))
 
 
