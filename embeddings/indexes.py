@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 HALFVEC_INDEX_MAX_DIMENSIONS = 4000
 INDEX_MIN_ROWS = 20_000  # below, comparing with every vector is as fast and finds all
-HNSW_LINKS, HNSW_BUILD_CANDIDATES = 32, 64  # docs/decisions/0010
+HNSW_LINKS, HNSW_BUILD_CANDIDATES = 24, 128  # docs/decisions/0010
 MEGABYTE = 1024 * 1024
 BUILD_MEMORY_LIMIT = 2048 * MEGABYTE
 
@@ -56,6 +56,16 @@ def index_state(encoder: Encoder) -> IndexState:
     if valid:
         return IndexState.READY
     return IndexState.BUILDING if building else IndexState.INVALID
+
+
+def index_is_ready(encoder: Encoder) -> bool:
+    """Whether searches can use it, in half the time that `index_state` takes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid)",
+            [index_name(encoder)],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def wants_index(encoder: Encoder) -> bool:

@@ -155,11 +155,13 @@ class Item(models.Model):
         verbose_name = _("item")
         verbose_name_plural = _("items")
         ordering = ["code"]
-        # One index for each filter of the admin; the primary key in second place serves its keyset pages. Where fields
-        # are combined, "item_filters" answers without a look at the items (docs/decisions/0004): fields with few
-        # values come first, so that PostgreSQL skips from one to the next.
+        # One index for each filter of the admin; the primary key in second place serves its keyset pages, and searches
+        # that scan the items of one value in the order of the key. Where fields are combined, "item_filters" answers
+        # without a look at the items (docs/decisions/0004): fields with few values come first, so that PostgreSQL skips
+        # from one to the next.
         indexes = [
             models.Index(fields=[*FEW_VALUES, *MANY_VALUES, "id"], name="item_filters"),
+            models.Index(fields=["subject", "id"], name="item_subject"),
             models.Index(fields=["grade", "id"], name="item_grade"),
             models.Index(fields=["unit", "id"], name="item_unit"),
             models.Index(fields=["item_type", "id"], name="item_item_type"),

@@ -23,22 +23,27 @@ from pgvector import HalfVector
 from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import sql
 
-from embeddings.indexes import IndexState, index_state, uses_bits
+from embeddings.indexes import index_is_ready, uses_bits
 from embeddings.models import Encoder
 from embeddings.partitions import bits_name, keeps_bits, partition_name
 from embeddings.search.filters import Filters
 from itembank.matching import wanted_metadata
 
 Vector = NDArray[np.float32]
+Row = tuple[Any, ...]
 
 SMALL_K = 10
-HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 80, 200
+HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 64, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
+# Under a filter the index is asked in two steps: whether any of the nearest few passes, then for the nearest hundred.
+PROBED = 16
+LISTED, LISTED_CANDIDATES = 100, 240
 EXACT_MAX_FILTERED = 5000  # so many vectors are compared in a few milliseconds
 
 
 class Route(StrEnum):
     INDEX = "index"
+    INDEX_FILTERED = "index-filtered"
     EXACT = "exact"
     EXACT_FILTERED = "exact-filtered"
     BITS = "bits"
@@ -98,18 +103,52 @@ def asked_span(spans: Sequence[Span], vector: NDArray[np.floating[Any]]) -> Span
 
 def nearest(encoder: Encoder, query: NearestQuery, *, exact: bool = False) -> tuple[list[Neighbour], Route]:
     """Neighbours by (score descending, code ascending in code point order), and the route that found them."""
-    route = choose_route(encoder, query.filters, exact=exact or query.span is not None)
-    rows = _run(_statement(encoder, query, route), query.parameters(), route, candidates=_candidates(route, query.k))
-    return [Neighbour(item_id, code, 1 - distance, *rest) for item_id, code, distance, *rest in rows], route
+    exact = exact or query.span is not None
+    route = choose_route(encoder, query.filters, exact=exact, k=query.k)
+    rows = _listed(encoder, query) if route is Route.INDEX_FILTERED else _rows(encoder, query, route)
+    if route is Route.INDEX_FILTERED and len(rows) < query.k:
+        route = _wide_route(encoder)
+        rows = _rows(encoder, query, route)
+    return [Neighbour(item_id, code, 1 - distance, *rest) for item_id, code, distance, *rest, _at_cut in rows], route
 
 
-def choose_route(encoder: Encoder, filters: Filters, *, exact: bool = False) -> Route:
+def _rows(encoder: Encoder, query: NearestQuery, route: Route) -> Sequence[Row]:
+    def run(*, ties: str = "LIMIT {candidates}") -> Sequence[Row]:
+        statement = _statement(encoder, query, route, ties=ties)
+        return _run(statement, query.parameters(), route, candidates=_candidates(route, query.k))
+
+    rows = run()
+    # One that differs in as many bits as the last candidate: luck may have chosen among equal vectors.
+    if any(at_cut for *_, at_cut in rows):
+        rows = run(ties="FETCH FIRST {candidates} ROWS WITH TIES")
+    return rows
+
+
+def _listed(encoder: Encoder, query: NearestQuery) -> Sequence[Row]:
+    """Those that pass of the nearest hundred; none where none of the nearest few passes: then the filter keeps away
+    from the query, and looking further would be in vain.
+    """
+    route = Route.INDEX_FILTERED
+    few = _statement(encoder, query, route, listed=PROBED)
+    if not _run(few, query.parameters(), route, candidates=PROBED):
+        return []
+    return _rows(encoder, query, route)
+
+
+def choose_route(encoder: Encoder, filters: Filters, *, exact: bool = False, k: int = SMALL_K) -> Route:
+    """The way to try first; INDEX_FILTERED may find too few."""
+    if filters and (exact or not _passes_many(filters)):
+        return Route.EXACT_FILTERED
+    if exact or not index_is_ready(encoder):
+        return _wide_route(encoder) if filters else Route.EXACT
     if filters:
-        by_bits = not exact and keeps_bits(encoder) and _passes_many(filters)
-        return Route.BITS_FILTERED if by_bits else Route.EXACT_FILTERED
-    if exact or index_state(encoder) is not IndexState.READY:
-        return Route.EXACT
+        return Route.INDEX_FILTERED if k <= SMALL_K and not uses_bits(encoder) else _wide_route(encoder)
     return Route.BITS if uses_bits(encoder) else Route.INDEX
+
+
+def _wide_route(encoder: Encoder) -> Route:
+    """Without the index, for a filter that many items pass."""
+    return Route.BITS_FILTERED if keeps_bits(encoder) else Route.EXACT_FILTERED
 
 
 def _passes_many(filters: Filters) -> bool:
@@ -135,7 +174,7 @@ def known_query_vector(encoder: Encoder, digest: str) -> Vector | None:
     return _first_vector(_fetched(statement, {"encoder": encoder.pk, "digest": digest}))
 
 
-def _first_vector(rows: Sequence[tuple[Any, ...]]) -> Vector | None:
+def _first_vector(rows: Sequence[Row]) -> Vector | None:
     return HalfVector.from_binary(rows[0][0]).to_numpy().astype(np.float32) if rows else None
 
 
@@ -143,12 +182,23 @@ def has_vectors(encoder: Encoder) -> bool:
     return bool(_fetched(sql.SQL("SELECT EXISTS (SELECT FROM {table})").format(table=_table(encoder)), {})[0][0])
 
 
-def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Composed:
-    """A query for (item id, code, distance, stale). Ties at the cut are all fetched before codes decide."""
+def _statement(
+    encoder: Encoder, query: NearestQuery, route: Route, *, listed: int = LISTED, ties: str = "LIMIT {candidates}"
+) -> sql.Composed:
+    """A query for (item id, code, distance, stale, has image, differs in as many bits as the last candidate).
+
+    Ties at the cut are all fetched before codes decide; among candidates by bits, where `ties` says so.
+    """
     nearest_rows = {
         Route.INDEX: (
             "SELECT item_id, content_hash, embedding::halfvec({size}) <=> %(query)s::halfvec({size}) AS distance "
             "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
+        ),
+        Route.INDEX_FILTERED: (
+            "SELECT listed.* FROM ("
+            "SELECT item_id, content_hash, embedding::halfvec({size}) <=> %(query)s::halfvec({size}) AS distance "
+            "FROM {table} WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST {listed} ROWS WITH TIES"
+            ") AS listed JOIN itembank_item ON id = item_id AND {condition}"
         ),
         Route.EXACT: (
             "SELECT item_id, content_hash, {compared} <=> %(query)s::halfvec AS distance "
@@ -165,30 +215,33 @@ def _statement(encoder: Encoder, query: NearestQuery, route: Route) -> sql.Compo
             "ORDER BY binary_quantize(embedding)::bit({size}) <~> binary_quantize(%(query)s::halfvec)::bit({size}) "
             "LIMIT {candidates}) AS candidate"
         ),
-        # OFFSET 0 keeps the bits out of the sort, which takes them to disk. All that differ in as many bits as the last
-        # candidate are compared, or luck would choose among equal vectors.
+        # The array makes the scan follow the key; a join reads all bits, and takes half as long again.
         Route.BITS_FILTERED: (
-            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance FROM ("
-            "SELECT item_id FROM ("
+            "SELECT item_id, content_hash, embedding <=> %(query)s::halfvec AS distance, "
+            "differing = max(differing) OVER () AS at_cut FROM ("
             "SELECT item_id, bits <~> binary_quantize(%(query)s::halfvec)::bit({size}) AS differing FROM {bits} "
-            "WHERE item_id IN (SELECT id FROM itembank_item WHERE {condition}) AND item_id <> %(without)s OFFSET 0"
-            ") AS scanned ORDER BY differing FETCH FIRST {candidates} ROWS WITH TIES"
-            ") AS candidate JOIN {table} USING (item_id)"
+            "WHERE item_id = ANY(ARRAY(SELECT id FROM itembank_item WHERE {condition})) "
+            "ORDER BY differing {ties}"
+            ") AS candidate JOIN {table} USING (item_id) "
+            "WHERE item_id <> %(without)s ORDER BY distance FETCH FIRST %(k)s ROWS WITH TIES"
         ),
     }[route]
     statement = (
         f"WITH nearest AS MATERIALIZED ({nearest_rows}) "  # noqa: S608 - names and literals below are quoted by psycopg
-        "SELECT item_id, item.code, distance, nearest.content_hash <> item.content_hash, item.category = 'image' "
-        "FROM nearest JOIN itembank_item AS item ON item.id = item_id "
+        "SELECT item_id, item.code, distance, nearest.content_hash <> item.content_hash, item.category = 'image', "
+        "{at_cut} FROM nearest JOIN itembank_item AS item ON item.id = item_id "
         "WHERE distance < 'NaN' "  # the cosine with a zero vector, and greater than all others
         'ORDER BY distance, item.code COLLATE "C" LIMIT %(k)s'
     )
     return sql.SQL(statement).format(
         table=_table(encoder),
         bits=sql.Identifier(bits_name(encoder)),
+        at_cut=sql.SQL("at_cut" if route is Route.BITS_FILTERED else "false"),
         compared=_compared(query.span),
         size=sql.Literal(encoder.dimensions),
+        ties=sql.SQL(ties).format(candidates=sql.Literal(_candidates(route, query.k))),
         candidates=sql.Literal(_candidates(route, query.k)),
+        listed=sql.Literal(listed),
         condition=condition_of(query.filters),
     )
 
@@ -232,6 +285,8 @@ def _metadata_of(filters: Filters) -> dict[str, list[str | int]]:
 
 
 def _candidates(route: Route, k: int) -> int:
+    if route is Route.INDEX_FILTERED:
+        return LISTED_CANDIDATES
     if route in {Route.BITS, Route.BITS_FILTERED}:
         return BIT_CANDIDATES if k <= SMALL_K else BIT_CANDIDATES_LARGE_K
     return HNSW_CANDIDATES if k <= SMALL_K else HNSW_CANDIDATES_LARGE_K
@@ -241,15 +296,13 @@ def _table(encoder: Encoder) -> sql.Identifier:
     return sql.Identifier(partition_name(encoder))
 
 
-def _run(
-    statement: sql.Composed, parameters: dict[str, Any], route: Route, *, candidates: int
-) -> Sequence[tuple[Any, ...]]:
+def _run(statement: sql.Composed, parameters: dict[str, Any], route: Route, *, candidates: int) -> Sequence[Row]:
     """Rows in binary. Iterative scans make up for rows that the index finds and the statement leaves out.
 
-    Where the index is the route, the planner may not prefer to read the whole of a small table: it holds an HNSW with
-    many links for dearer than it is.
+    The planner may not prefer to read a whole table where an index is the route: it holds an HNSW with many links for
+    dearer than it is, and an array for shorter.
     """
-    by_index = route in {Route.INDEX, Route.BITS}
+    by_index = route not in {Route.EXACT, Route.EXACT_FILTERED}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true), "
@@ -259,7 +312,7 @@ def _run(
         return _fetched(statement, parameters)
 
 
-def _fetched(statement: sql.Composed, parameters: dict[str, Any]) -> Sequence[tuple[Any, ...]]:
+def _fetched(statement: sql.Composed, parameters: dict[str, Any]) -> Sequence[Row]:
     connection.ensure_connection()
     raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:

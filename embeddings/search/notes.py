@@ -8,15 +8,17 @@ from psycopg import sql
 
 from embeddings.models import Encoder
 from embeddings.partitions import partition_name
-from embeddings.search.dense import Neighbour
+from embeddings.search.dense import Neighbour, Route
 from embeddings.search.lexical_search import LexicalHit
 from embeddings.search.types import Filters
 
 COUNTED_ITEMS = 20_000  # counting a large bank would take longer than the search
 
 
-def notes_on(encoder: Encoder, filters: Filters, neighbours: Sequence[Neighbour]) -> tuple[str, ...]:
-    notes = [_missing_vectors(encoder), _no_hits(filters, neighbours), _stale(neighbours)]
+def notes_on(encoder: Encoder, filters: Filters, neighbours: Sequence[Neighbour], route: Route) -> tuple[str, ...]:
+    # Only a large bank has an index, and there the missing vectors are not counted.
+    missing = "" if route in {Route.INDEX, Route.INDEX_FILTERED, Route.BITS} else _missing_vectors(encoder)
+    notes = [missing, _no_hits(filters, neighbours), _stale(neighbours)]
     return tuple(note for note in notes if note)
 
 

@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 from embeddings.encoders.base import Modality
 from embeddings.encoders.registry import backend_class
 from embeddings.models import Encoder, QueryEncoding
-from embeddings.search.dense import Vector, known_query_vector
+from embeddings.search.dense import Vector, has_vectors, known_query_vector
 from embeddings.search.types import SearchError
 from itembank.celery import app
 from itembank.uploads.drafts import ImageError
@@ -61,6 +61,7 @@ def query_vector(encoder: Encoder, content: QueryContent, *, encode: EncodeQuery
     known = known_query_vector(encoder, digest)
     if known is not None:
         return known
+    demand_vectors(encoder)
     row, _created = QueryEncoding.objects.get_or_create(
         encoder=encoder, digest=digest, defaults={"text": content.text, "image": content.image}
     )
@@ -72,6 +73,15 @@ def query_vector(encoder: Encoder, content: QueryContent, *, encode: EncodeQuery
     if row.embedding is None:
         raise _failed(row.error)
     return np.asarray(row.embedding, np.float32)
+
+
+def demand_vectors(encoder: Encoder) -> None:
+    """Raises SearchError where the encoder has none: nothing could be found."""
+    if not has_vectors(encoder):
+        raise SearchError(
+            "no-vectors",
+            _("The encoder %(encoder)s has no vectors yet. Start an embedding job for it.") % {"encoder": encoder.slug},
+        )
 
 
 def encode_on_worker(row: QueryEncoding) -> None:

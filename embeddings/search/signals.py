@@ -13,7 +13,6 @@ from embeddings.search.dense import (
     Span,
     Vector,
     asked_span,
-    has_vectors,
     nearest,
     spans_of,
     stored_vector,
@@ -21,7 +20,7 @@ from embeddings.search.dense import (
 from embeddings.search.lexical_scores import Shares
 from embeddings.search.lexical_search import by_words
 from embeddings.search.notes import notes_on, notes_on_words
-from embeddings.search.queries import EncodeQuery, query_content, query_vector
+from embeddings.search.queries import EncodeQuery, demand_vectors, query_content, query_vector
 from embeddings.search.query_terms import QueryTerms, item_terms, query_terms
 from embeddings.search.types import SearchError, SearchRequest
 from embeddings.search.weak import words_line
@@ -95,7 +94,7 @@ class DenseSignal:
             self.name,
             [Candidate(each.item_id, each.code, each.score, sees and each.has_image) for each in found],
             route,
-            (*self.notes, *notes_on(self.encoder, filters, found[: self.request.k])),
+            (*self.notes, *notes_on(self.encoder, filters, found[: self.request.k], route)),
             compared.weak_below,
         )
 
@@ -118,26 +117,26 @@ class LexicalSignal:
         return Listed(self.name, candidates, WORDS, notes, words_line(full_score))
 
 
+# Written out, since Django takes twice as long to make the statement as PostgreSQL to answer it.
+_BY_SLUG = "SELECT * FROM embeddings_encoder WHERE slug = %s"
+_ACTIVE = "SELECT * FROM embeddings_encoder WHERE is_active"
+
+
 def encoder_of(slug: str | None) -> Encoder:
-    """The encoder, or the active one; with vectors. Raises SearchError."""
-    encoder = Encoder.objects.filter(slug=slug).first() if slug else Encoder.objects.filter(is_active=True).first()
-    if encoder is None and slug:
+    """The encoder, or the active one. Raises SearchError."""
+    found = list(Encoder.objects.raw(_BY_SLUG, [slug]) if slug else Encoder.objects.raw(_ACTIVE))
+    if found:
+        return found[0]
+    if slug:
         known = ", ".join(Encoder.objects.values_list("slug", flat=True))
         raise SearchError(
             "unknown-encoder",
             _("There is no encoder “%(slug)s”. There are: %(known)s.") % {"slug": slug, "known": known or "–"},
         )
-    if encoder is None:
-        raise SearchError(
-            "no-active-encoder",
-            _("No encoder serves searches yet. Embed the items and activate the encoder, or choose one here."),
-        )
-    if not has_vectors(encoder):
-        raise SearchError(
-            "no-vectors",
-            _("The encoder %(encoder)s has no vectors yet. Start an embedding job for it.") % {"encoder": encoder.slug},
-        )
-    return encoder
+    raise SearchError(
+        "no-active-encoder",
+        _("No encoder serves searches yet. Embed the items and activate the encoder, or choose one here."),
+    )
 
 
 def _query(
@@ -152,6 +151,7 @@ def _query(
 def _item_vector(encoder: Encoder, code: str, item_id: int) -> Vector:
     vector = stored_vector(encoder, item_id)
     if vector is None:
+        demand_vectors(encoder)
         raise SearchError(
             "item-without-vector",
             _("The item %(code)s has no vector of the encoder %(encoder)s. Embed it first, or choose another encoder.")

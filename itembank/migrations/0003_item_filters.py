@@ -25,6 +25,10 @@ class Migration(migrations.Migration):
             model_name='item',
             index=models.Index(fields=['subject', 'grade', 'difficulty', 'item_type', 'category', 'unit', 'cognitive_level', 'curriculum_code', 'batch', 'id'], name='item_filters'),
         ),
+        migrations.AddIndex(
+            model_name='item',
+            index=models.Index(fields=['subject', 'id'], name='item_subject'),
+        ),
         migrations.AlterField(
             model_name='item',
             name='batch',

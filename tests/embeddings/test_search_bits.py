@@ -1,7 +1,7 @@
 """A filter that many items pass, in a space of long vectors: their sign bits are scanned, the nearest compared."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from django.db import connection
 from pgvector import HalfVector
 from psycopg import sql
 
+from embeddings.indexes import build_index
 from embeddings.models import Embedding, Encoder
 from embeddings.partitions import BITS_MIN_DIMENSIONS, bits_name, partition_name
 from embeddings.search import dense
@@ -45,6 +46,15 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filters that pass more than twenty items are large, and as few candidates as hits are compared."""
     monkeypatch.setattr(dense, "EXACT_MAX_FILTERED", 20)
     monkeypatch.setattr(dense, "BIT_CANDIDATES", 10)
+
+
+@pytest.fixture
+def index_is_taken() -> Iterator[None]:
+    """As in a large bank: a small one is as quickly read from end to end."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        yield
+        cursor.execute("RESET enable_seqscan")
 
 
 def test_scanned_bits_find_the_true_neighbours_and_their_exact_scores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +102,56 @@ def test_part_of_the_dimensions_is_compared_exactly(few_are_many: None) -> None:
     fill(space, items, vectors)
     query = NearestQuery(vector=vectors[0], filters=MATHS, k=10, span=Span(0, 100))
     assert nearest(space, query)[1] is Route.EXACT_FILTERED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_answers_a_wide_filter_that_enough_of_the_nearest_pass(
+    few_are_many: None, index_is_taken: None
+) -> None:
+    space, vectors = make_space(SIZE), clustered(600, SIZE)
+    fill(space, make_items(400, subject="수학") + make_items(200, subject="물리"), vectors)
+    build_index(space)
+    query = NearestQuery(vector=vectors[5], filters=MATHS, k=10)
+
+    found, route = nearest(space, query)
+
+    assert route is Route.INDEX_FILTERED
+    assert found == nearest(space, query, exact=True)[0]
+    statement = sql.SQL("EXPLAIN ") + dense._statement(space, query, route)
+    assert any("hnsw" in row[0] for row in dense._run(statement, query.parameters(), route, candidates=100))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bits_are_scanned_where_too_few_of_the_nearest_pass(
+    few_are_many: None, index_is_taken: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A filter that does not match the query: the neighbours that the index lists are all of another subject."""
+    monkeypatch.setattr(dense, "BIT_CANDIDATES", 200)
+    space, vectors = make_space(SIZE), clustered(400, SIZE)
+    vectors[200:] *= -1
+    fill(space, make_items(200, subject="물리") + make_items(200, subject="수학"), vectors)
+    build_index(space)
+    found = ask(space, vectors[5])
+    assert found == nearest(space, NearestQuery(vector=vectors[5], filters=MATHS, k=10), exact=True)[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_vector_is_found_at_once_and_a_deleted_item_never_through_the_index_under_a_filter(
+    few_are_many: None, index_is_taken: None
+) -> None:
+    space, items, vectors = make_space(SIZE), make_items(100), clustered(100, SIZE)
+    fill(space, items[:99], vectors[:99])
+    build_index(space)
+    query = NearestQuery(vector=vectors[99], filters=MATHS, k=10)
+
+    upsert(space, items[99], vectors[99])
+    found, route = nearest(space, query)
+    assert (found[0].code, route) == (items[99].code, Route.INDEX_FILTERED)
+
+    items[99].delete()
+    found, _ = nearest(space, query)
+    assert len(found) == 10
+    assert items[99].code not in codes(found)
 
 
 def test_a_new_vector_is_found_at_once_and_a_deleted_item_never(few_are_many: None) -> None:
