@@ -19,7 +19,7 @@ from PIL import Image
 
 from embeddings import job_services
 from embeddings.encoders.base import EncoderInput, Role
-from embeddings.encoders.errors import EncoderError, ItemError
+from embeddings.encoders.errors import EncoderError, ItemError, ModelUnavailable
 from embeddings.gpu import SLOT, SlotTakenError
 from embeddings.models import EmbeddingJob, QueryEncoding, QueryReranking
 from embeddings.pipeline.concatenation import CONCATENATION, ConcatenationRun, PartsBehindError
@@ -142,7 +142,8 @@ def _answer(query_id: str) -> None:
     Rows are locked meanwhile, so that workers on several hosts share them.
     """
     with transaction.atomic():
-        waiting = QueryEncoding.objects.filter(embedding=None).select_for_update(of=("self",), skip_locked=True)
+        unanswered = QueryEncoding.objects.filter(embedding=None, error="")
+        waiting = unanswered.select_for_update(of=("self",), skip_locked=True)
         query = waiting.select_related("encoder").filter(pk=query_id).first()
         if query is None:
             return
@@ -157,7 +158,7 @@ def _with_it(query: QueryEncoding, waiting: QuerySet[QueryEncoding]) -> list[Que
     if query.image is not None:
         return [query]
     since = Now() - timedelta(seconds=settings.QUERY_TIMEOUT_SECONDS)
-    others = waiting.filter(encoder=query.encoder, image=None, error="", created_at__gt=since).exclude(pk=query.pk)
+    others = waiting.filter(encoder=query.encoder, image=None, created_at__gt=since).exclude(pk=query.pk)
     found, characters = [query], len(query.text)
     for other in others.order_by("created_at")[: MOST_QUERIES - 1]:
         characters += len(other.text)
@@ -172,6 +173,9 @@ def _encode_together(queries: Sequence[QueryEncoding]) -> bool:
     """False where one of them spoils it for the others: each alone tells which, and why."""
     try:
         vectors = _query_vectors(queries)
+    except ModelUnavailable as error:  # for each of them: nobody need wait for as many attempts
+        QueryEncoding.objects.filter(pk__in=[query.pk for query in queries]).update(error=str(error) or describe(error))
+        return True
     except Exception as error:
         logger.info("%d queries are encoded one by one: %s", len(queries), describe(error))
         return False

@@ -16,6 +16,7 @@ from django.utils import timezone, translation
 
 from embeddings import worker
 from embeddings.encoders.base import EncoderInput, Role
+from embeddings.encoders.errors import ModelUnavailable
 from embeddings.encoders.hashing import HashingBackend
 from embeddings.models import Encoder, QueryEncoding, QueryReranking
 from embeddings.reranker_services import get_or_create_reranker
@@ -134,6 +135,23 @@ def test_a_text_that_cannot_be_encoded_spoils_no_other(space: Encoder, monkeypat
     assert "a text like no other" in bad.error
 
 
+def test_a_model_that_is_away_is_asked_for_once_for_all_who_wait(
+    space: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [QueryEncoding.objects.create(encoder=space, digest=str(n), text=f"질문 {n}") for n in range(3)]
+    attempts = []
+
+    def away(*_: Any) -> Any:
+        attempts.append(1)
+        raise ModelUnavailable("no server")
+
+    monkeypatch.setattr(HashingBackend, "forward", away)
+    for row in asked:
+        worker.encode_query(str(row.pk))
+    assert {row.error for row in QueryEncoding.objects.all()} == {"no server"}
+    assert len(attempts) == 1
+
+
 def test_a_query_that_its_searcher_gave_up_is_not_encoded_with_others(space: Encoder, settings: Any) -> None:
     given_up, waiting = (QueryEncoding.objects.create(encoder=space, digest=text, text=text) for text in ("a", "b"))
     long_ago = timezone.now() - timedelta(seconds=settings.QUERY_TIMEOUT_SECONDS + 1)
@@ -154,6 +172,7 @@ def test_a_bell_during_an_encoding_is_left_to_whoever_encodes(space: Encoder, mo
         answer(query_id)
 
     monkeypatch.setattr(worker, "_answer", slowly)
+    monkeypatch.setattr(worker, "_with_it", lambda query, _waiting: [query])  # or the bell is not needed
     thread = threading.Thread(target=_in_a_thread, args=[str(first.pk)])
     thread.start()
     assert began.wait(30)
