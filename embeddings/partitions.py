@@ -68,7 +68,6 @@ def create_partition(encoder: Encoder) -> None:
     if keeps_bits(encoder):
         _execute(KEEP_BITS, encoder)
     _create_tables(encoder, like="embeddings_embedding")
-    _add_references(encoder)
     _attach(encoder)
 
 
@@ -101,9 +100,9 @@ def create_beside(encoder: Encoder) -> str:
 def put_in_place(encoder: Encoder, suffix: str) -> None:
     """Let the filled tables beside the partition become it. Raises IntegrityError for a vector of no item.
 
-    From here to the end of the transaction, writers of items and encoders wait, and then all who use the table of
-    embeddings. Where those before us keep it for longer than our patience, or the partition got rows or an index
-    meanwhile, our rows are inserted into it instead, which nobody waits for.
+    From here to the end of the transaction, writers of items and encoders wait, and all who use the table of embeddings
+    as a whole. Where those before us keep one of them for longer than our patience, or the partition got rows or an
+    index meanwhile, our rows are inserted into it instead, which nobody waits for.
     """
     try:
         with transaction.atomic():
@@ -119,16 +118,16 @@ def put_in_place(encoder: Encoder, suffix: str) -> None:
 def _swap(encoder: Encoder, suffix: str) -> None:
     """Locks are taken as a deletion of items takes them: items, embeddings, the partition."""
     with _settings(lock_timeout=PATIENCE):
-        # Without statistics yet, the planner would read all vectors to compare their keys.
-        with _settings(enable_seqscan="off", enable_bitmapscan="off"):
-            _add_references(encoder, suffix)
+        _execute("LOCK TABLE itembank_item, embeddings_encoder IN SHARE ROW EXCLUSIVE MODE", encoder)
         _execute("LOCK TABLE ONLY embeddings_embedding IN ACCESS EXCLUSIVE MODE", encoder)
         _execute("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE", encoder)
         if not is_bare(encoder):
             raise _InUse
         _execute("DROP TABLE IF EXISTS {table}, {bits}", encoder)
-    _rename(encoder, suffix)
-    _attach(encoder)
+        _rename(encoder, suffix)
+        # Without statistics yet, the planner would read all vectors to compare their keys.
+        with _settings(enable_seqscan="off", enable_bitmapscan="off"):
+            _attach(encoder)
 
 
 @contextmanager
@@ -146,13 +145,11 @@ def _settings(**changed: str) -> Iterator[None]:
 
 
 def _rename(encoder: Encoder, suffix: str) -> None:
-    """Tables, keys and references get the names that they have in a partition that was made as one."""
+    """Tables and keys get the names that they have in a partition that was made as one."""
     table, bits = partition_name(encoder), bits_name(encoder)
     for statement, name, ending in (
         ("ALTER TABLE {old} RENAME TO {new}", table, ""),
         ("ALTER INDEX {old} RENAME TO {new}", table, "_pkey"),
-        ("ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}", table, "_item_id_fkey"),
-        ("ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}", table, "_encoder_id_fkey"),
         ("ALTER TABLE IF EXISTS {old} RENAME TO {new}", bits, ""),
         ("ALTER INDEX IF EXISTS {old} RENAME TO {new}", bits, "_pkey"),
     ):
@@ -198,18 +195,12 @@ def _create_tables(encoder: Encoder, suffix: str = "", *, like: str) -> None:
         )
 
 
-def _add_references(encoder: Encoder, suffix: str = "") -> None:
-    """As the parent has them: then they are taken over as they are, and no row is looked at again."""
-    _execute(
-        "ALTER TABLE {table} ADD FOREIGN KEY (item_id) REFERENCES itembank_item (id) ON DELETE CASCADE, "
-        "ADD FOREIGN KEY (encoder_id) REFERENCES embeddings_encoder (id)",
-        encoder,
-        suffix,
-    )
-
-
 def _attach(encoder: Encoder) -> None:
-    """Its check of the encoder tells PostgreSQL that no row need be looked at; then it has done its work."""
+    """Its check of the encoder tells PostgreSQL that no row need be looked at; then it has done its work.
+
+    The references are made by this too. To take over such as were there, it would lock items and encoders against all
+    who read them.
+    """
     _execute("ALTER TABLE embeddings_embedding ATTACH PARTITION {table} FOR VALUES IN ({pk})", encoder)
     _execute("ALTER TABLE {table} DROP CONSTRAINT {own}", encoder)
     if keeps_bits(encoder):

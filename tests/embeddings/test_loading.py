@@ -268,6 +268,22 @@ def test_a_loaded_item_that_gets_a_vector_or_is_deleted_meanwhile_refuses_the_lo
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_encoder_is_made_and_first_filled_beside_whoever_reads_items() -> None:
+    items = make_items(30)
+    with another_session() as reader:
+        reader.set_autocommit(False)
+        reader.cursor().execute("LOCK TABLE itembank_item, embeddings_encoder IN ACCESS SHARE MODE")
+        with transaction.atomic():
+            ask("SELECT set_config('lock_timeout', '1s', true)")
+            space = make_space(SIZE)
+        number = number_of(space)
+        fill(space, items, clustered(30, SIZE))
+        reader.rollback()
+    assert number_of(space) != number
+    assert wrong_bits(space) == 0
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("held", ["embeddings_embedding", "itembank_item"])
 def test_a_load_does_not_wait_for_a_long_backup(held: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which holds the tables, so that none can be put in place; others would queue behind us."""
