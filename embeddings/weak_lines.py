@@ -16,6 +16,8 @@ from embeddings.stored_vectors import stored_vectors
 SAMPLED = 2_000  # two million pairs, 16 MB at 2,048 dimensions and as much for their cosines
 SEED = 995
 
+LOWEST_ITEMS = "SELECT item_id FROM {table} ORDER BY item_id LIMIT %s"
+LAST_ITEM = "SELECT max(item_id) FROM {table}"
 # The next item with a vector from each of the numbers drawn: an index finds it, whatever lies between. Tables that are
 # sampled by page give neighbours, which are alike more often than chance has it.
 NEXT_ITEMS = """
@@ -42,26 +44,26 @@ def measure_weak_below(encoder: Encoder) -> float | None:
 
 
 def sampled_items(encoder: Encoder) -> list[int]:
-    """At most 2,000 items with a vector, spread over all of them: the same ones as long as nothing changes."""
-    table = sql.Identifier(partition_name(encoder))
-    with connection.cursor() as cursor:
-        bounds = sql.SQL("SELECT min(item_id), max(item_id) FROM {table}").format(table=table)
-        cursor.execute(bounds.as_string(cursor.connection))
-        first, last = cursor.fetchone()
-        if first is None:
-            return []
-        drawn = drawn_numbers(first, last)
-        cursor.execute(sql.SQL(NEXT_ITEMS).format(table=table).as_string(cursor.connection), [drawn])
-        return [item_id for (item_id,) in cursor.fetchall()]
+    """All items with a vector, or 2,000 at most, spread over all of them: the same ones as long as nothing changes."""
+    lowest = _item_ids(LOWEST_ITEMS, encoder, SAMPLED + 1)
+    if len(lowest) <= SAMPLED:
+        return lowest
+    (last,) = _item_ids(LAST_ITEM, encoder)
+    return _item_ids(NEXT_ITEMS, encoder, drawn_numbers(lowest[0], last))
 
 
 def drawn_numbers(first: int, last: int) -> list[int]:
-    """All of the numbers where they are few, else one at random from each of as many equal stretches."""
-    if last - first < SAMPLED:
-        return list(range(first, last + 1))
+    """One at random from each of 2,000 equal stretches."""
     within = np.random.default_rng(SEED).random(SAMPLED)
     places = (np.arange(SAMPLED) + within) / SAMPLED * (last - first + 1)
     return [first + int(place) for place in places]
+
+
+def _item_ids(statement: str, encoder: Encoder, *parameters: object) -> list[int]:
+    table = sql.Identifier(partition_name(encoder))
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(statement).format(table=table).as_string(cursor.connection), parameters)
+        return [item_id for (item_id,) in cursor.fetchall()]
 
 
 def _is_due(encoder: Encoder) -> bool:

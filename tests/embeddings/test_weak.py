@@ -129,10 +129,18 @@ def test_of_many_items_some_thousand_are_taken_from_all_over_and_the_same_each_t
     assert quarters.min() > 0.2 * len(sample)
 
 
-def test_numbers_are_drawn_one_from_each_stretch_and_all_of_few() -> None:
-    assert drawn_numbers(5, 8) == [5, 6, 7, 8]
+def test_numbers_are_drawn_one_from_each_stretch() -> None:
     drawn = np.array(drawn_numbers(1, 10 * SAMPLED))
     assert_allclose((drawn - 1) // 10, np.arange(SAMPLED))
+
+
+@pytest.mark.django_db
+def test_of_few_items_all_are_taken_however_far_apart() -> None:
+    space, items = make_space(2), make_items(60)
+    Item.objects.filter(pk=items[0].pk).update(id=items[0].pk - 10**6)
+    items[0].pk -= 10**6
+    fill(space, items, clustered(60, 2))
+    assert sampled_items(space) == [item.pk for item in items]
 
 
 @pytest.mark.django_db
