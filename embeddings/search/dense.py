@@ -1,39 +1,38 @@
 """The nearest vectors of one encoder. Which way they are found is decided here, never by the planner.
 
 An HNSW index under a filter finds 44% of the neighbours where the filter does not match the query's subject, so a
-filtered search compares with every vector that passes the filter; where many do and the vectors are long, with their
-sign bits first (docs/decisions/0004). Exact statements order by `embedding` itself: the index is on
-`embedding::halfvec(n)` and cannot be chosen for them.
+filtered search compares with every vector that passes. Where many do, the index is asked for the nearest hundred of
+all: if enough of them pass, they are the answer; if not, and vectors are long, their sign bits are compared first
+(docs/decisions/0004). Exact statements order by `embedding` itself: the index is on `embedding::halfvec(n)` and cannot
+be chosen for them.
 
 Statements run on Django's connection through psycopg's own cursor, with vectors as binary parameters (the ORM costs
 2-3 ms a query), and are never prepared: a prepared plan would outlive the settings it was made for.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-import psycopg
 from django.db import connection, transaction
 from numpy.typing import NDArray
 from pgvector import HalfVector
-from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import sql
 
 from embeddings.indexes import index_is_ready, uses_bits
 from embeddings.models import Encoder
 from embeddings.partitions import bits_name, keeps_bits, partition_name
+from embeddings.search.conditions import condition_of, values_of
 from embeddings.search.filters import Filters
-from itembank.matching import wanted_metadata
+from embeddings.search.statements import binary_rows
 
 Vector = NDArray[np.float32]
 Row = tuple[Any, ...]
 
 SMALL_K = 10
-HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 64, 200
+HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 48, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
 # Under a filter the index is asked in two steps: whether any of the nearest few passes, then for the nearest hundred.
 PROBED = 16
@@ -156,13 +155,13 @@ def _passes_many(filters: Filters) -> bool:
     statement = sql.SQL(
         "SELECT count(*) > {most} FROM (SELECT FROM itembank_item WHERE {condition} LIMIT {most} + 1) AS passing"
     ).format(most=sql.Literal(EXACT_MAX_FILTERED), condition=condition_of(filters))
-    return bool(_fetched(statement, values_of(filters))[0][0])
+    return bool(binary_rows(statement, values_of(filters))[0][0])
 
 
 def stored_vector(encoder: Encoder, item_id: int) -> Vector | None:
     """The item's vector (float32), or None where it has none."""
     statement = sql.SQL("SELECT embedding FROM {table} WHERE item_id = %(item)s").format(table=_table(encoder))
-    return _first_vector(_fetched(statement, {"item": item_id}))
+    return _first_vector(binary_rows(statement, {"item": item_id}))
 
 
 def known_query_vector(encoder: Encoder, digest: str) -> Vector | None:
@@ -171,7 +170,7 @@ def known_query_vector(encoder: Encoder, digest: str) -> Vector | None:
         "SELECT embedding FROM embeddings_queryencoding "
         "WHERE encoder_id = %(encoder)s AND digest = %(digest)s AND embedding IS NOT NULL"
     ).format()
-    return _first_vector(_fetched(statement, {"encoder": encoder.pk, "digest": digest}))
+    return _first_vector(binary_rows(statement, {"encoder": encoder.pk, "digest": digest}))
 
 
 def _first_vector(rows: Sequence[Row]) -> Vector | None:
@@ -179,7 +178,7 @@ def _first_vector(rows: Sequence[Row]) -> Vector | None:
 
 
 def has_vectors(encoder: Encoder) -> bool:
-    return bool(_fetched(sql.SQL("SELECT EXISTS (SELECT FROM {table})").format(table=_table(encoder)), {})[0][0])
+    return bool(binary_rows(sql.SQL("SELECT EXISTS (SELECT FROM {table})").format(table=_table(encoder)), {})[0][0])
 
 
 def _statement(
@@ -252,38 +251,6 @@ def _compared(span: Span | None) -> sql.Composable:
     return sql.SQL("subvector(embedding, {}, {})").format(sql.Literal(span.start + 1), sql.Literal(span.size))
 
 
-def condition_of(filters: Filters) -> sql.Composed:
-    """Of itembank_item, with the parameters of `values_of`."""
-    plain = [
-        sql.SQL("{} = ANY({})").format(sql.Identifier(_COLUMNS.get(name, name)), sql.Placeholder(name))
-        for name in filters.as_dict()
-        if name != "metadata"
-    ]
-    contained = [
-        sql.SQL("metadata @> ANY({}::text[]::jsonb[])").format(sql.Placeholder(name)) for name in _metadata_of(filters)
-    ]
-    return sql.SQL(" AND ").join(plain + contained)
-
-
-def values_of(filters: Filters) -> dict[str, list[str | int]]:
-    """The parameters of the condition."""
-    plain: dict[str, list[str | int]] = {
-        name: list(values) for name, values in filters.as_dict().items() if name != "metadata"
-    }
-    return plain | _metadata_of(filters)
-
-
-_COLUMNS = {"batch": "batch_id"}  # where a column is called otherwise than its field
-
-
-def _metadata_of(filters: Filters) -> dict[str, list[str | int]]:
-    """A parameter for each key: the objects, as JSON, of which metadata must contain one."""
-    return {
-        f"metadata_{number}": [json.dumps(each) for each in alternatives]
-        for number, alternatives in enumerate(wanted_metadata(filters.metadata))
-    }
-
-
 def _candidates(route: Route, k: int) -> int:
     if route is Route.INDEX_FILTERED:
         return LISTED_CANDIDATES
@@ -309,12 +276,4 @@ def _run(statement: sql.Composed, parameters: dict[str, Any], route: Route, *, c
             "set_config('jit', 'off', true), set_config('enable_seqscan', %s, true)",
             [str(candidates), "off" if by_index else "on"],
         )
-        return _fetched(statement, parameters)
-
-
-def _fetched(statement: sql.Composed, parameters: dict[str, Any]) -> Sequence[Row]:
-    connection.ensure_connection()
-    raw = cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)
-    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        cursor.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
-        return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()
+        return binary_rows(statement, parameters)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from embeddings.search.dense import condition_of, values_of
+from embeddings.search.conditions import condition_of, values_of
 from embeddings.search.lexical_index import INDEX
 from embeddings.search.lexical_scores import Scored, Scoring, Shares
 from embeddings.search.statements import binary_rows

@@ -5,14 +5,17 @@ from typing import Any, cast
 
 import psycopg
 from django.db import connection
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import sql
 
 
 def binary_rows(statement: sql.Composed | sql.SQL, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-    """All rows. Never prepared: a plan that was made for other parameters may be a bad one for these."""
+    """All rows; parameters may be HalfVectors. Never prepared: a plan made for others may be a bad one for these."""
     with (
         connection.cursor() as outer,
         connection.wrap_database_errors,
         psycopg.Cursor(cast("psycopg.Connection[tuple[Any, ...]]", outer.connection)) as cursor,
     ):
+        cursor.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
         return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()

@@ -9,7 +9,7 @@ from django.conf import settings
 from embeddings.benchmarks.peers import FaissHnsw, Hnsw, Hnswlib, NumpyScan, best_passing, recall
 from embeddings.benchmarks.synthetic import BLOCK_ROWS, NO_FILTER, SELECTIONS, Bank, Selection, store_items
 from embeddings.benchmarks.verdicts import Verdicts
-from embeddings.search.dense import values_of
+from embeddings.search.conditions import values_of
 from itembank.models import Item
 
 BANK = Bank(items=5000, dimensions=64, seed=3)

@@ -17,7 +17,8 @@ from psycopg import sql
 from embeddings.models import Encoder
 from embeddings.search import Filters, SearchRequest, search
 from embeddings.search import dense as dense_module
-from embeddings.search.dense import NearestQuery, Route, condition_of, nearest, values_of
+from embeddings.search.conditions import condition_of, values_of
+from embeddings.search.dense import NearestQuery, Route, nearest
 from embeddings.search.filters import FILTER_FIELDS
 from embeddings.search.lexical_index import INDEX
 from embeddings.search.lexical_search import lexical
