@@ -257,7 +257,7 @@ def _remove_earlier(encoder: Encoder, item_ids: Sequence[int], *, large: bool) -
     # From the partition: loads of other encoders would wait for whoever reads its parent.
     existing = {item_id for (item_id,) in _execute("SELECT item_id FROM {table}", encoder)}
     replaced = existing.intersection(item_ids)
-    if large and replaced == existing:  # at once, and without leaving the table twice as large
+    if large and replaced and replaced == existing:  # at once, and without leaving the table twice as large
         _execute("TRUNCATE {table}", encoder)
     elif replaced:
         _execute("DELETE FROM {table} WHERE item_id = ANY(%s)", encoder, [list(replaced)])
