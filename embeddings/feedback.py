@@ -110,8 +110,8 @@ def preview_of(image: bytes) -> bytes | None:
 
 
 def recent_queries(*, user: User, limit: int = 20) -> list[SearchQuery]:
-    """The person's newest searches, newest first."""
-    return list(SearchQuery.objects.filter(user=user).select_related("item").order_by("-asked_at", "-pk")[:limit])
+    """The person's newest searches, newest first, without their previews."""
+    return list(SearchQuery.objects.filter(user=user).defer("preview").order_by("-asked_at", "-pk")[:limit])
 
 
 def forget(*, user: User, query: int | None = None) -> int:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 from PIL import Image
 
+from embeddings.admin.feedback_reading import MAX_LINK_CHARACTERS
 from embeddings.admin.search_columns import answered, shown_items
 from embeddings.feedback import recent_queries
 from embeddings.filter_fields import known_values, matching
@@ -34,9 +35,6 @@ PREVIEW_PIXELS = 160
 PREVIEW_CHARACTERS = 1_000
 RECENT, READ = 8, 40  # searches shown, and read to find so many that differ
 SUGGESTIONS = 20
-
-MAX_LINK_CHARACTERS = 2_000
-"""Longest address that a search is given: gunicorn refuses request lines above 4,094 bytes."""
 
 may_search = permission_required("embeddings.search_items", raise_exception=True)
 

@@ -98,7 +98,7 @@ def _crowd(searchers: int, seed: int) -> list[Searcher]:
     for number in range(searchers):
         if number % STAFF_SHARE == STAFF_SHARE - 1:
             questions = staff_questions(topics, page, searcher=number, seed=seed)
-            crowd.append(Searcher({"Cookie": f"sessionid={_session(number // (2 * STAFF_SHARE))}"}, questions))
+            crowd.append(Searcher({"Cookie": _session(number // (2 * STAFF_SHARE))}, questions))
         else:
             token = make_token(client=f"searcher {number}", scopes=[Scope.SEARCH])[1]
             headers = {"Authorization": f"Bearer {token}"}
@@ -117,11 +117,12 @@ def _topics() -> Topics:
 
 
 def _session(number: int) -> str:
+    """The cookie of a person who may search."""
     user, _made = User.objects.get_or_create(username=f"staff-{number}", defaults={"is_staff": True})
     user.user_permissions.add(*Permission.objects.filter(codename__in=["search_items", "view_item"]))
     browser = Client()
     browser.force_login(user)
-    return browser.cookies[settings.SESSION_COOKIE_NAME].value
+    return f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
 
 
 # ---- what works meanwhile
