@@ -21,6 +21,7 @@ from itembank.models import Item, ItemImage
 ROUTES = {
     "index": gettext_lazy("through the index"),
     "exact": gettext_lazy("compared with every vector"),
+    "index-filtered": gettext_lazy("through the index, then filtered"),
     "exact-filtered": gettext_lazy("compared with every vector under the filters"),
     "bits-filtered": gettext_lazy("scanned as bits under the filters, then compared"),
     "bits": gettext_lazy("scanned as bits, then compared"),
