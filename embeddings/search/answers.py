@@ -64,8 +64,8 @@ class Hit:
 class SearchResponse:
     """Hits by (score descending, code ascending), or as the reranker ordered them.
 
-    `route` says how they were found: "index", "index-filtered", "exact", "exact-filtered", "bits",
-    "bits-filtered" or "words", with "+" between those of several signals. `encoder` is empty where none was asked, and has ", " between
+    `route` says how they were found: "index", "index-filtered", "exact", "exact-filtered", "bits", "bits-filtered" or
+    "words", with "+" between those of several signals. `encoder` is empty where none was asked, and has ", " between
     several. `timings_ms` holds the stages "encode", "search", "rerank" where a reranker read hits, and their "total".
     `reranked_by` is the slug of the reranker that ordered the hits, empty where none did. `notes` are translated
     warnings about this answer. `weak_below` is the line of each signal that has one, in its own scores.
