@@ -59,7 +59,7 @@ def drawn_numbers(first: int, last: int) -> list[int]:
     return [first + int(place) for place in places]
 
 
-def _item_ids(statement: str, encoder: Encoder, *parameters: object) -> list[int]:
+def _item_ids(statement: str, encoder: Encoder, *parameters: int | list[int]) -> list[int]:
     table = sql.Identifier(partition_name(encoder))
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL(statement).format(table=table).as_string(cursor.connection), parameters)
