@@ -3,6 +3,7 @@ import io
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from embeddings.exchange import (
 from embeddings.exchange.npz import Archive, BadArchive, new_archive, write_array
 from embeddings.indexes import IndexState, build_index, index_state
 from embeddings.models import Embedding, EmbeddingJob, Encoder
+from embeddings.partitions import partition_name
 from embeddings.selectors import coverage
 from itembank.alone import Work
 from itembank.models import Item
@@ -511,6 +513,27 @@ def test_a_large_import_drops_the_index_and_a_small_one_keeps_it(
     monkeypatch.setattr(importing, "INDEX_DROP_ROWS", COUNT)
     assert import_embeddings(encoder=space, path=tmp_path / "out.npz").index_dropped is True
     assert index_state(space) is IndexState.NONE
+    assert len(stored(space)) == COUNT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_first_import_holds_nothing_that_readers_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "INDEX_DROP_ROWS", COUNT)
+    space = make_space(DIMENSIONS)
+    fill(space, make_items(COUNT), clustered(COUNT, DIMENSIONS))
+    export_embeddings(encoder=space, path=tmp_path / "out.npz")
+    space.embeddings.all().delete()
+    seen = []
+
+    def read(stage: Stage, *_progress: object) -> None:
+        if stage is Stage.STORE:
+            with closing(connection.copy()) as other, other.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '1s'")
+                cursor.execute(f"SELECT count(*) FROM {partition_name(space)}")  # noqa: S608
+                seen.append(cursor.fetchone())
+
+    import_embeddings(encoder=space, path=tmp_path / "out.npz", report=read)
+    assert set(seen) == {(0,)}
     assert len(stored(space)) == COUNT
 
 
