@@ -14,7 +14,7 @@ USER itembank
 VOLUME /data
 EXPOSE 8000
 CMD ["gunicorn", "itembank.wsgi", "--bind", "0.0.0.0:8000", "--workers", "4", "--worker-class", "gthread", "--threads", "8", \
-    "--logger-class", "itembank.web_logs.WebLogger"]
+    "--limit-request-line", "8190", "--logger-class", "itembank.web_logs.WebLogger"]
 
 FROM web AS gpu
 USER root

@@ -39,7 +39,8 @@ def measure_weak_below(encoder: Encoder) -> float | None:
     chunks = [vectors.astype(np.float32) for _ids, vectors in stored_vectors(encoder, item_ids)]
     encoder.weak_below = chance_line(np.concatenate(chunks)) if chunks else None
     encoder.weak_measured_bytes = size
-    encoder.save(update_fields=["weak_below", "weak_measured_bytes"])
+    # Not saved: it may have been deleted meanwhile.
+    Encoder.objects.filter(pk=encoder.pk).update(weak_below=encoder.weak_below, weak_measured_bytes=size)
     return encoder.weak_below
 
 

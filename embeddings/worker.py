@@ -137,20 +137,32 @@ def encode_query(query_id: str) -> None:
 
 
 def _answer(query_id: str) -> None:
-    """What else waits for the encoder is answered too, in one forward pass: later bells find their rows answered.
+    """What else waits for the encoder is answered too, in one forward pass: later bells find their rows answered."""
+    together = _claimed(query_id)
+    if len(together) > 1 and _encode_together(together):
+        return
+    for each in together:
+        _encode(each)
 
-    Rows are locked meanwhile, so that workers on several hosts share them.
+
+@transaction.atomic
+def _claimed(query_id: str) -> list[QueryEncoding]:
+    """The query and those with it, this worker's for as long as people wait; none where it is another's or answered.
+
+    A claim and no lock: a model may load for minutes, and no transaction should be open as long.
     """
-    with transaction.atomic():
-        unanswered = QueryEncoding.objects.filter(embedding=None, error="")
-        waiting = unanswered.select_for_update(of=("self",), skip_locked=True)
-        query = waiting.select_related("encoder").filter(pk=query_id).first()
-        if query is None:
-            return
-        together = _with_it(query, waiting)
-        if len(together) == 1 or not _encode_together(together):
-            for each in together:
-                _encode(each)
+    unclaimed = QueryEncoding.objects.filter(embedding=None, error="").exclude(claimed_until__gt=Now())
+    waiting = unclaimed.select_for_update(of=("self",), skip_locked=True)
+    query = waiting.select_related("encoder").filter(pk=query_id).first()
+    if query is None:
+        return []
+    together = _with_it(query, waiting)
+    _rows_of(together).update(claimed_until=Now() + timedelta(seconds=settings.QUERY_TIMEOUT_SECONDS))
+    return together
+
+
+def _rows_of(queries: Sequence[QueryEncoding]) -> QuerySet[QueryEncoding]:
+    return QueryEncoding.objects.filter(pk__in=[query.pk for query in queries])
 
 
 def _with_it(query: QueryEncoding, waiting: QuerySet[QueryEncoding]) -> list[QueryEncoding]:
@@ -174,13 +186,13 @@ def _encode_together(queries: Sequence[QueryEncoding]) -> bool:
     try:
         vectors = _query_vectors(queries)
     except ModelUnavailable as error:  # for each of them: nobody need wait for as many attempts
-        QueryEncoding.objects.filter(pk__in=[query.pk for query in queries]).update(error=str(error) or describe(error))
+        _rows_of(queries).update(error=str(error) or describe(error), claimed_until=None)
         return True
     except Exception as error:
         logger.info("%d queries are encoded one by one: %s", len(queries), describe(error))
         return False
     for query, vector in zip(queries, vectors, strict=True):
-        QueryEncoding.objects.filter(pk=query.pk).update(embedding=vector, error="")
+        _rows_of([query]).update(embedding=vector, error="", claimed_until=None)
     return True
 
 
@@ -194,7 +206,7 @@ def _encode(query: QueryEncoding) -> None:
     except Exception as error:  # a person waits for an answer, whatever the backend raises
         logger.exception("Query %s could not be encoded", query.pk)
         answer = {"error": describe(error)}
-    QueryEncoding.objects.filter(pk=query.pk).update(**answer)
+    _rows_of([query]).update(**answer, claimed_until=None)
 
 
 def _query_vectors(queries: Sequence[QueryEncoding]) -> list[list[float]]:

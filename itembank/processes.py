@@ -73,6 +73,7 @@ def beat_command() -> list[str]:
 def web_command(*, host: str, port: int, processes: int = 1) -> list[str]:
     server = ["--bind", f"{host}:{port}", "--workers", str(processes), "--worker-class", "gthread", "--threads", "16"]
     manner = ["--timeout", "60", "--graceful-timeout", "5", "--logger-class", "itembank.web_logs.WebLogger"]
+    manner += ["--limit-request-line", "8190"]  # a search is its address
     manner += ["--no-control-socket"]  # its place is the same for all banks of an account
     return [sys.executable, "-m", "gunicorn", "itembank.wsgi", *server, *manner]
 

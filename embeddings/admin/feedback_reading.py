@@ -14,8 +14,9 @@ from embeddings.models import Encoder, Reranker, SearchMark, SearchQuery
 from embeddings.search.types import FILTER_FIELDS
 from itembank.models import Item, ItemImage, item_type_label
 
-MAX_LINK_CHARACTERS = 2_000
-"""Longest address that is linked to: gunicorn refuses request lines above 4,094 bytes. Longer ones are posted."""
+MAX_LINK_CHARACTERS = 4_000
+"""Longest address that is linked to; longer ones are posted. Web servers take 8,190 bytes, and pages name the address
+of one that they came from, which encodes it once more."""
 
 RENDERED_CHARACTERS = 2_000
 """Texts up to here are shown with their formulas, longer ones by their beginning."""

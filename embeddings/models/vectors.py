@@ -43,6 +43,7 @@ class QueryEncoding(models.Model):
     image = models.BinaryField(_("image"), null=True)
     embedding = HalfVectorField(_("embedding"), null=True)
     error = models.TextField(_("error"), blank=True)
+    claimed_until = models.DateTimeField(null=True)  # a worker is at it; cleared with the answer
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:

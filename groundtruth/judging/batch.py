@@ -148,6 +148,7 @@ def _go_on_sending(batch: JudgeBatch) -> None:
             if write_again(batch, file):
                 _send(batch, file, before=asked_at)
             else:
+                batch_client.delete_files(batch_client.uploads(batch.key))
                 _take_back(batch, _("Nothing is left of the batch."))
 
 

@@ -152,6 +152,36 @@ def test_a_model_that_is_away_is_asked_for_once_for_all_who_wait(
     assert len(attempts) == 1
 
 
+def test_no_transaction_is_open_while_a_query_is_encoded(space: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = QueryEncoding.objects.create(encoder=space, digest="a", text="a")
+    prepare, inside = HashingBackend.prepare, []
+
+    def look(self: HashingBackend, item: EncoderInput, role: Role) -> Any:
+        inside.append(connection.in_atomic_block)
+        return prepare(self, item, role)
+
+    monkeypatch.setattr(HashingBackend, "prepare", look)
+    monkeypatch.setattr(worker.SLOT, "forward", lambda model, features, **_: model.backend.forward(features))
+    worker.encode_query(str(row.pk))
+    assert inside
+    assert not any(inside)
+
+
+def test_a_query_at_which_another_worker_is_is_left_to_it_until_people_wait_no_longer(
+    space: Encoder, settings: Any
+) -> None:
+    row = QueryEncoding.objects.create(encoder=space, digest="a", text="a")
+    assert [each.pk for each in worker._claimed(str(row.pk))] == [row.pk]
+    worker.encode_query(str(row.pk))
+    assert QueryEncoding.objects.get().embedding is None
+
+    QueryEncoding.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+    worker.encode_query(str(row.pk))
+    answered = QueryEncoding.objects.get()
+    assert answered.embedding is not None
+    assert answered.claimed_until is None
+
+
 def test_a_query_that_its_searcher_gave_up_is_not_encoded_with_others(space: Encoder, settings: Any) -> None:
     given_up, waiting = (QueryEncoding.objects.create(encoder=space, digest=text, text=text) for text in ("a", "b"))
     long_ago = timezone.now() - timedelta(seconds=settings.QUERY_TIMEOUT_SECONDS + 1)
