@@ -161,7 +161,6 @@ def test_no_transaction_is_open_while_a_query_is_encoded(space: Encoder, monkeyp
         return prepare(self, item, role)
 
     monkeypatch.setattr(HashingBackend, "prepare", look)
-    monkeypatch.setattr(worker.SLOT, "forward", lambda model, features, **_: model.backend.forward(features))
     worker.encode_query(str(row.pk))
     assert inside
     assert not any(inside)
