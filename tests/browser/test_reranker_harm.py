@@ -76,6 +76,7 @@ def test_the_pages_are_no_wider_than_their_window(
     admin_page.set_viewport_size({"width": width, "height": 900})
     admin_page.goto(comparison(runs))
     admin_page.click("#harm button[type=submit]")
+    admin_page.wait_for_selector(".ib-danger")
     assert admin_page.evaluate("document.documentElement.scrollWidth") <= width
     admin_page.click(".ib-danger")
     admin_page.wait_for_selector("#harm")

@@ -114,7 +114,7 @@ def test_a_picture_is_shown_small_and_asked_to_be_chosen_again(signed_in: Callab
 
 
 def test_a_long_text_is_posted_again_with_its_filters(signed_in: Callable[..., Client], teacher: User) -> None:
-    text = "x" * 3_000
+    text = "x" * 5_000
     _search(teacher, f"text={text}&subject=a&subject=b", text=text)
     html = signed_in(teacher).get(HISTORY).content.decode()
     assert f'<input type="hidden" name="text" value="{text}">' in html
