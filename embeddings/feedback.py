@@ -40,8 +40,10 @@ class FeedbackError(Exception):
 def digest_of(request: SearchRequest) -> str:
     """SHA-256 in hex of what is asked: the item, or the text with its formula and the image. Not of how."""
     request = request.settled()
-    image = _sha256(request.image) if request.image else ""
-    asked = [request.item_code or "", request.text, image]
+    return _digest(request.item_code or "", request.text, _sha256(request.image) if request.image else "")
+
+
+def _digest(*asked: str) -> str:
     return _sha256(json.dumps(asked, ensure_ascii=False).encode())
 
 
@@ -65,7 +67,7 @@ def remember(*, user: User, request: SearchRequest, response: SearchResponse, li
         "milliseconds": response.timings_ms.get("total", 0.0),
         "asked_at": timezone.now(),
     }
-    key = {"user": user, "digest": digest_of(request), "link": link}
+    key = {"user": user, "digest": _digest(asked["item_code"], asked["text"], asked["image_sha256"]), "link": link}
     try:
         return _stored(key, asked | how)
     except IntegrityError:  # the item was deleted while the answer was on its way

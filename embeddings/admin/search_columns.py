@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Prefetch
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from embeddings.admin.feedback_reading import with_images
 from embeddings.admin.search_compare import Common, Place, common, places
 from embeddings.admin.search_why import Why
 from embeddings.feedback import marks_of, remember
@@ -16,7 +16,7 @@ from embeddings.forms import SearchForm
 from embeddings.method_form import MethodForm
 from embeddings.models import SearchQuery
 from embeddings.search import Hit, SearchError, SearchRequest, SearchResponse, search
-from itembank.models import Item, ItemImage
+from itembank.models import Item
 
 ROUTES = {
     "index": gettext_lazy("through the index"),
@@ -149,7 +149,7 @@ def _fill(form: SearchForm, columns: Sequence[Column], items: Mapping[int, Item]
 
 
 def shown_items() -> Any:
-    return Item.objects.prefetch_related(Prefetch("images", ItemImage.objects.order_by("position")))
+    return Item.objects.prefetch_related(with_images)
 
 
 def _advice(form: SearchForm, column: Column) -> str:

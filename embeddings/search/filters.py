@@ -85,14 +85,16 @@ def _split(pair: str) -> tuple[str, str]:
 
 
 def _difficulty(value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or len(value) > 2:
-        raise _bad_difficulty(value)
-    return int(value)
+    return _whole(value, 2, _bad_difficulty)
 
 
 def _batch(value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or len(value) > len(str(MAX_ID)):
-        raise _bad_batch(value)
+    return _whole(value, len(str(MAX_ID)), _bad_batch)
+
+
+def _whole(value: str, digits: int, bad: Callable[[str], SearchError]) -> int:
+    if not (value.isascii() and value.isdigit()) or len(value) > digits:
+        raise bad(value)
     return int(value)
 
 

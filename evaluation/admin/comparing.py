@@ -22,7 +22,17 @@ from evaluation.admin.pairs import (
     values_by_run,
 )
 from evaluation.admin.query_pages import SHOWN, places, query_or_404, render
-from evaluation.admin.words import DIMENSION_NAMES, State, chosen, number, scope_label, short_settings, shown
+from evaluation.admin.words import (
+    DIMENSION_NAMES,
+    State,
+    chosen,
+    number,
+    p_value,
+    scope_label,
+    short_settings,
+    shown,
+    signed,
+)
 from evaluation.causes import standings_of
 from evaluation.comparison import (
     BETTER,
@@ -109,10 +119,10 @@ def _shown(found: Difference | None) -> dict[str, Any] | None:
         return None
     look, words = VERDICTS[found.verdict]
     return {
-        "mean": f"{found.mean:+.3f}",
-        "low": f"{found.interval.low:+.3f}",
-        "high": f"{found.interval.high:+.3f}",
-        "holm": "< 0.001" if found.holm < 0.001 else f"{found.holm:.3f}",
+        "mean": signed(found.mean),
+        "low": signed(found.interval.low),
+        "high": signed(found.interval.high),
+        "holm": p_value(found.holm),
         "look": look,
         "verdict": words,
         "of": found,
@@ -154,7 +164,7 @@ def _changes(asked: Chosen, changes: Sequence[Change]) -> list[dict[str, Any]]:
             "query": by_id[each.query],
             "first": f"{each.first:.3f}",
             "second": f"{each.second:.3f}",
-            "difference": f"{each.difference:+.3f}",
+            "difference": signed(each.difference),
             "look": "ib-good" if each.difference > 0 else "ib-bad",
         }
         for each in changes

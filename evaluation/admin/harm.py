@@ -25,7 +25,7 @@ from evaluation.admin.pairs import (
     values_by_run,
 )
 from evaluation.admin.query_pages import render
-from evaluation.admin.words import DIMENSION_NAMES, scope_label
+from evaluation.admin.words import DIMENSION_NAMES, p_value, scope_label, signed
 from evaluation.comparison import WORSE, Difference, harmed
 from itembank.admin.base import person
 
@@ -49,25 +49,25 @@ class HarmedSlice:
 
     @property
     def mean(self) -> str:
-        return f"{self.found.mean:+.3f}"
+        return signed(self.found.mean)
 
     @property
     def low(self) -> str:
-        return f"{self.found.interval.low:+.3f}"
+        return signed(self.found.interval.low)
 
     @property
     def high(self) -> str:
-        return f"{self.found.interval.high:+.3f}"
+        return signed(self.found.interval.high)
 
     @property
     def holm(self) -> str:
-        return _p(self.found.holm)
+        return p_value(self.found.holm)
 
     @property
     def figures(self) -> str:
         """In signs that need no translation."""
         found = self.found
-        tested = ", ".join(f"{name} {_p(p, '= ')}" for name, p in (("p", found.p), ("Holm", found.holm)))
+        tested = ", ".join(f"{name} {p_value(p, '= ')}" for name, p in (("p", found.p), ("Holm", found.holm)))
         return f"{found.metric} {self.mean} [{self.low}, {self.high}], n = {found.interval.n:,}, {tested}"
 
 
@@ -147,7 +147,3 @@ def _switch_off(
         "%(name)s is switched off for %(n)s slice.", "%(name)s is switched off for %(n)s slices.", len(slices)
     )
     messages.success(request, words % {"name": reranker.title, "n": len(slices)})
-
-
-def _p(value: float, sign: str = "") -> str:
-    return "< 0.001" if value < 0.001 else f"{sign}{value:.3f}"

@@ -116,6 +116,15 @@ def scope_label(value: str, dimension: str) -> str:
 # ---- figures
 
 
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.3f}"
+
+
+def p_value(value: float, sign: str = "") -> str:
+    return "< 0.001" if value < 0.001 else f"{sign}{value:.3f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A figure as a page prints it; `left`, `width` and `at` place its interval on a line from 0 to 100."""
