@@ -39,6 +39,9 @@ class ItemChangeList(BankChangeList):
         super().get_results(request)
         if not self.multi_page:
             self.result_list = self.paginator.page(1).object_list
+        # The page asked for may have led to a better count.
+        self.result_count = self.paginator.count
+        self.page_num = min(self.page_num, self.paginator.num_pages)
         if self.paginator.about:
             self.full_result_count = self.result_count
 

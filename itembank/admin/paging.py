@@ -31,32 +31,56 @@ class LargeListPaginator(Paginator[Any]):
         self.by_scan = by_scan
         self.key = "code" if set(rows.query.order_by) <= {"code", "-code"} else "pk"
 
+        self.counted_up_to = MOST_COUNTED + 1
+
     @cached_property
     def count(self) -> int:
-        most = MOST_COUNTED + 1
-        counted = len(self._first_keys) if self.by_scan else self.object_list.order_by().values("pk")[:most].count()
+        most = self.counted_up_to
+        counted = len(self._first_keys) if self.by_scan and most == MOST_COUNTED + 1 else self._counted(most)
         return counted if counted < most else max(most, _estimated(self.object_list))
 
     @property
     def about(self) -> str:
         """How many rows there are, in words, where they were not all counted."""
-        if self.count <= MOST_COUNTED:
+        if self.count < self.counted_up_to:
             return ""
         # An estimate below what was counted is worth nothing: the pages end with the rows that were counted.
-        if self.count == MOST_COUNTED + 1:
-            return _("more than %(count)s") % {"count": number_format(MOST_COUNTED, force_grouping=True)}
+        if self.count == self.counted_up_to:
+            return _("more than %(count)s") % {"count": number_format(self.count - 1, force_grouping=True)}
         return _("about %(count)s") % {"count": number_format(self.count, force_grouping=True)}
+
+    def validate_number(self, number: int | str) -> int:
+        """Where rows were estimated, they are counted as far as the last page, and further, before one shows it: an
+        estimate of too few would hide pages. One of too many offers pages that are not there; they are the last one.
+        """
+        if self.about and str(number).isdecimal() and int(number) >= self.num_pages:
+            self._count_up_to(int(number) * self.per_page + MOST_COUNTED + 1)
+            number = min(int(number), self.num_pages)
+        return super().validate_number(number)
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
-        start = (number - 1) * self.per_page
-        keys = self._keys(start, start + self.per_page)
+        keys = self._keys_of(number)
+        if not keys and self.about:
+            self._count_up_to(number * self.per_page)
+            number = self.num_pages
+            keys = self._keys_of(number)
         return Page(self.object_list.filter(**{f"{self.key}__in": keys}), number, self)
+
+    def _keys_of(self, page: int) -> Sequence[Any]:
+        return self._keys((page - 1) * self.per_page, page * self.per_page)
 
     def _keys(self, start: int, end: int) -> Sequence[Any]:
         if self.by_scan and end <= MOST_COUNTED:
             return self._first_keys[start:end]
         return list(self.object_list.values_list(self.key, flat=True)[start:end])
+
+    def _count_up_to(self, most: int) -> None:
+        self.counted_up_to = most
+        del self.count, self.num_pages
+
+    def _counted(self, most: int) -> int:
+        return self.object_list.order_by().values("pk")[:most].count()
 
     @cached_property
     def _first_keys(self) -> Sequence[Any]:

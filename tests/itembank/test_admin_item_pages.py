@@ -78,8 +78,8 @@ def test_pages_hold_each_item_once_and_in_order(
 @pytest.mark.parametrize(("query", "kept"), [({}, {}), ({"q": "기울기"}, {"text__contains": "기울기"})])
 def test_pages_of_many_rows_are_in_order_too(admin: Client, query: dict[str, str], kept: dict[str, Any]) -> None:
     listed = list(chain(*_pages(admin, query)))
-    assert len(listed) > 5
-    assert listed == _in_order(kept, "code")[: len(listed)]
+    assert len(listed) > 6
+    assert listed == _in_order(kept, "code")
 
 
 def _in_order(kept: dict[str, Any], order: str) -> list[str]:
@@ -101,6 +101,20 @@ def test_where_the_estimate_is_too_low_the_list_says_what_was_counted(admin: Cli
     response = admin.get(LIST, {"q": "기울기"})
     assert "more than 5" in _footer(response)
     assert "6 results" not in response.content.decode()
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("page", ["5", "8", "900"])
+def test_pages_offered_by_too_high_an_estimate_are_the_last_one(admin: Client, page: str) -> None:
+    Item.objects.filter(code__gt="C-15").delete()
+    listed = admin.get(LIST, {"p": page}).context["cl"]
+    assert [item.code for item in listed.result_list] == ["C-12", "C-13", "C-14", "C-15"]
+    assert (listed.page_num, listed.paginator.num_pages) == (4, 4)
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_on_the_last_page_the_number_of_rows_is_no_estimate(admin: Client) -> None:
+    assert _footer(admin.get(LIST, {"p": "8"})).split()[:2] == ["-", "30"]
 
 
 @pytest.mark.usefixtures("bank")
