@@ -26,7 +26,7 @@ from itembank.uploads.pictures import sanitise
 KEPT = 500
 """Searches of a person in the history: the newest."""
 
-PREVIEW_PIXELS = 96
+PREVIEW_PIXELS = 160
 SEES_ALL = "embeddings.view_searchmark"
 """The permission to see what everybody marked."""
 

@@ -60,6 +60,11 @@ def asked(told: SearchQuery | SearchMark) -> Asked:
     )
 
 
+def can_be_asked(query: SearchQuery) -> bool:
+    """Whether the item that it asked about, if it did, is still there."""
+    return bool(query.item_id or not query.item_code)
+
+
 def data_uri(preview: bytes | memoryview | None) -> str:
     return f"data:image/webp;base64,{base64.b64encode(preview).decode()}" if preview else ""
 

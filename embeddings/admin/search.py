@@ -1,7 +1,5 @@
 """The search page: a query by text, formula, image, these together, or an item; hits as cards, by one method or two."""
 
-import base64
-import io
 from typing import Any
 
 from django.contrib import admin
@@ -13,11 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
-from PIL import Image
 
-from embeddings.admin.feedback_reading import MAX_LINK_CHARACTERS
+from embeddings.admin.feedback_reading import MAX_LINK_CHARACTERS, can_be_asked, data_uri
 from embeddings.admin.search_columns import answered, shown_items
-from embeddings.feedback import recent_queries
+from embeddings.feedback import preview_of, recent_queries
 from embeddings.filter_fields import known_values, matching
 from embeddings.forms import SearchForm
 from embeddings.method_form import METHODS
@@ -28,10 +25,7 @@ from itembank.bank import filter_options
 from itembank.formulas import as_formula
 from itembank.models import Item
 from itembank.rendering import render_text
-from itembank.uploads.drafts import ImageError
-from itembank.uploads.pictures import sanitise
 
-PREVIEW_PIXELS = 160
 PREVIEW_CHARACTERS = 1_000
 RECENT, READ = 8, 40  # searches shown, and read to find so many that differ
 SUGGESTIONS = 20
@@ -52,7 +46,8 @@ def search_page(request: HttpRequest) -> HttpResponseBase:
         return redirect(address)
     context = admin.site.each_context(request) | {"title": _("Search"), "form": form, "address": address}
     context |= _bank(form) | {"methods": METHODS}
-    if valid and (form.has_query() or request.method == "POST"):
+    # A program that asks for the head of a page searches for nothing.
+    if valid and request.method != "HEAD" and (form.has_query() or request.method == "POST"):
         context |= _query(form) | _answer(request, form)
     # After the search, so that it is among them.
     context["recent"] = _recent(person(request))
@@ -89,7 +84,7 @@ def _recent(user: User) -> list[tuple[SearchQuery, str]]:
     newest: dict[str, SearchQuery] = {}
     for query in recent_queries(user=user, limit=READ):
         newest.setdefault(query.digest, query)
-    return [(query, _address(query.link)) for query in list(newest.values())[:RECENT]]
+    return [(query, _address(query.link) if can_be_asked(query) else "") for query in list(newest.values())[:RECENT]]
 
 
 def _bank(form: SearchForm) -> dict[str, Any]:
@@ -99,7 +94,8 @@ def _bank(form: SearchForm) -> dict[str, Any]:
 def _query(form: SearchForm) -> dict[str, Any]:
     code = form.cleaned_data["item"]
     item = shown_items().filter(code=code).first() if code and "\x00" not in code else None
-    return {"query_item": item, "query_picture": _picture(form.cleaned_data["picture"])}
+    picture = form.cleaned_data["picture"]
+    return {"query_item": item, "query_picture": data_uri(preview_of(picture) if picture else None)}
 
 
 def _answer(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
@@ -114,18 +110,3 @@ def _answer(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
         "response": first.response,
         "cards": first.cards,
     }
-
-
-def _picture(data: bytes | None) -> str:
-    """A small copy of the query image for the page; nothing where it cannot be read (the search says why)."""
-    if not data:
-        return ""
-    try:
-        clean = sanitise(data)
-    except ImageError:
-        return ""
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(clean.data)) as image:
-        image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
-        image.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -163,7 +163,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(admin: Client, encoder: E
 
 def test_the_query_picture_is_shown_again_made_safe(admin: Client, encoder: Encoder) -> None:
     response = admin.post(PAGE, {"image": _picture()})
-    assert response.context["query_picture"].startswith("data:image/png;base64,")
+    assert response.context["query_picture"].startswith("data:image/webp;base64,")
 
 
 def test_an_oversized_picture_names_the_limit(admin: Client, encoder: Encoder) -> None:

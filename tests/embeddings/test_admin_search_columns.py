@@ -211,6 +211,19 @@ def test_a_picture_search_is_remembered_without_a_link(admin: Client, code: str)
     assert [address for _query, address in response.context["recent"]] == [""]
 
 
+def test_a_recent_search_by_an_item_that_was_deleted_is_named_and_leads_nowhere(admin: Client, code: str) -> None:
+    admin.get(PAGE, {"item": code, "method": "lexical"})
+    Item.objects.filter(code=code).delete()
+    response = admin.get(PAGE)
+    assert [(query.item_code, address) for query, address in response.context["recent"]] == [(code, "")]
+    assert code in response.content.decode()
+
+
+def test_asking_for_the_head_of_a_search_leaves_no_trace(admin: Client, code: str) -> None:
+    assert admin.head(PAGE, {"item": code, "method": "lexical"}).status_code == 200
+    assert not SearchQuery.objects.exists()
+
+
 def test_a_long_text_is_among_the_recent_searches_without_an_address(admin: Client, code: str) -> None:
     response = admin.post(PAGE, {"text": "문항 " * 400, "method": "lexical"})
     assert response.context["answer"].query.link

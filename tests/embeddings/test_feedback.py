@@ -99,7 +99,7 @@ def test_an_image_is_kept_as_a_small_preview_only() -> None:
     kept.refresh_from_db()
     assert kept.preview is not None
     with Image.open(io.BytesIO(bytes(kept.preview))) as preview:
-        assert (preview.format, preview.size) == ("WEBP", (96, 64))
+        assert (preview.format, preview.size) == ("WEBP", (160, 107))
 
 
 def test_a_very_long_text_is_remembered_with_its_link() -> None:
