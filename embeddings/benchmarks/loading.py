@@ -41,10 +41,11 @@ def load_bank(encoder: Encoder, items: Sequence[tuple[int, str]], matrix: Rows, 
 
 
 def measure_index(encoder: Encoder, verdicts: Verdicts) -> None:
-    """Build the encoder's index. Prints seconds and size."""
+    """Build the encoder's index. Prints seconds and size; leaves nothing to be written while searches are measured."""
     began = time.perf_counter()
     state = build_index(encoder)
     seconds = time.perf_counter() - began
+    _execute("CHECKPOINT", encoder)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_relation_size(to_regclass(%s)), pg_relation_size(to_regclass(%s)), "

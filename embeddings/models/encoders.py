@@ -49,6 +49,9 @@ class Encoder(models.Model):
     weak_below = models.FloatField(_("weak below (cosine)"), null=True, editable=False)
     weak_measured_bytes = models.BigIntegerField(null=True, editable=False)
 
+    index_was_ready: bool | None = None
+    """Read together with the encoder by a search, which saves it asking; None where it was not."""
+
     class Meta:
         verbose_name = _("encoder")
         verbose_name_plural = _("encoders")

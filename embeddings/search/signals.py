@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import Modality
+from embeddings.indexes import READY_BY_ID
 from embeddings.models import Encoder
 from embeddings.search.dense import (
     NearestQuery,
@@ -118,8 +119,9 @@ class LexicalSignal:
 
 
 # Written out, since Django takes twice as long to make the statement as PostgreSQL to answer it.
-_BY_SLUG = "SELECT * FROM embeddings_encoder WHERE slug = %s"
-_ACTIVE = "SELECT * FROM embeddings_encoder WHERE is_active"
+_ENCODERS = f"SELECT *, {READY_BY_ID} AS index_was_ready FROM embeddings_encoder"  # noqa: S608 - no values in it
+_BY_SLUG = f"{_ENCODERS} WHERE slug = %s"
+_ACTIVE = f"{_ENCODERS} WHERE is_active"
 
 
 def encoder_of(slug: str | None) -> Encoder:

@@ -19,3 +19,9 @@ def binary_rows(statement: sql.Composed | sql.SQL, parameters: Mapping[str, Any]
     ):
         cursor.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
         return cursor.execute(statement, parameters, prepare=False, binary=True).fetchall()
+
+
+def written_out(statement: sql.Composed, parameters: Mapping[str, Any]) -> str:
+    """The statement with its parameters quoted in it."""
+    with connection.cursor() as cursor:
+        return str(cursor.mogrify(statement, parameters))

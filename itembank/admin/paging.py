@@ -49,7 +49,7 @@ class LargeListPaginator(Paginator[Any]):
             return _("more than %(count)s") % {"count": number_format(self.count - 1, force_grouping=True)}
         return _("about %(count)s") % {"count": number_format(self.count, force_grouping=True)}
 
-    def validate_number(self, number: int | str) -> int:
+    def validate_number(self, number: float | str) -> int:
         """Where rows were estimated, they are counted as far as the last page, and further, before one shows it: an
         estimate of too few would hide pages. One of too many offers pages that are not there; they are the last one.
         """

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
+from psycopg import sql
 
 from embeddings.encoders.base import EncoderSpec, Modality
 from embeddings.loading import load_vectors
@@ -16,6 +17,9 @@ from embeddings.partitions import bits_name, create_partition, partition_name
 from embeddings.pipeline.inputs import Work
 from embeddings.pipeline.leases import Claim
 from embeddings.pipeline.results import store_vectors
+from embeddings.search import dense
+from embeddings.search.dense import NearestQuery, Route
+from embeddings.search.statements import written_out
 from itembank.models import Item
 
 _numbers = itertools.count(1)
@@ -78,3 +82,21 @@ def clustered(count: int, dimensions: int, *, seed: int = 0) -> Vectors:
     rows = centres[random.integers(len(centres), size=count)] + random.normal(size=(count, dimensions)) * 0.6
     unit: Vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return unit
+
+
+EXPLAINED = """
+CREATE OR REPLACE FUNCTION pg_temp.explained(statement text, query halfvec) RETURNS SETOF text LANGUAGE plpgsql
+AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN ' || statement USING query; END $$
+"""
+
+
+def plan_of(encoder: Encoder, query: NearestQuery, route: Route | None = None) -> str:
+    """PostgreSQL's plan for the statement of a search, under the settings that the search makes."""
+    route = route or dense.choose_route(encoder, query.filters)
+    with connection.cursor() as cursor:
+        cursor.execute(EXPLAINED)
+    statement = written_out(dense._statement(encoder, query, route), query.parameters())
+    explained = sql.SQL(
+        "SELECT 0::bigint, line::varchar, 0::float8, false, false, false FROM pg_temp.explained({}, $1) AS line"
+    ).format(sql.Literal(statement))
+    return "\n".join(code for _id, code, *_rest in dense._run(explained, query, route, candidates=100))

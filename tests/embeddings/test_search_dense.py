@@ -1,29 +1,16 @@
-import re
-
 import numpy as np
 import pytest
-from psycopg import sql
 
 from embeddings.indexes import build_index
-from embeddings.models import Encoder
-from embeddings.search import dense
 from embeddings.search.dense import NearestQuery, Route, nearest
 from embeddings.search.types import Filters
-from tests.embeddings.spaces import Vectors, clustered, fill, make_items, make_space
+from tests.embeddings.spaces import Vectors, clustered, fill, make_items, make_space, plan_of
 
 ALL = Filters()
 
 
 def query(vector: Vectors, *, k: int = 10, filters: Filters = ALL, without: int | None = None) -> NearestQuery:
     return NearestQuery(vector=vector, filters=filters, k=k, without=without)
-
-
-def plan_of(encoder: Encoder, asked: NearestQuery) -> str:
-    """PostgreSQL's plan for the statement that the search runs."""
-    route = dense.choose_route(encoder, asked.filters)
-    statement = sql.SQL("EXPLAIN ") + dense._statement(encoder, asked, route)
-    rows = dense._run(statement, asked.parameters(), route, candidates=100)
-    return re.sub(r"'\[.*?\]'", "?", "\n".join(row[0] for row in rows))
 
 
 @pytest.mark.django_db
