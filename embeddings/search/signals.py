@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 from django.utils.translation import gettext as _
 
 from embeddings.encoders.base import Modality
-from embeddings.indexes import READY_BY_ID
 from embeddings.models import Encoder
 from embeddings.search.dense import (
     NearestQuery,
@@ -18,6 +17,7 @@ from embeddings.search.dense import (
     spans_of,
     stored_vector,
 )
+from embeddings.search.encoders import encoder_of
 from embeddings.search.lexical_scores import Shares
 from embeddings.search.lexical_search import by_words
 from embeddings.search.notes import notes_on, notes_on_words
@@ -116,29 +116,6 @@ class LexicalSignal:
         candidates = [Candidate(each.item_id, each.code, each.score, terms=each.shares) for each in found]
         notes = (*self.asked.notes, *notes_on_words(found))
         return Listed(self.name, candidates, WORDS, notes, words_line(full_score))
-
-
-# Written out, since Django takes twice as long to make the statement as PostgreSQL to answer it.
-_ENCODERS = f"SELECT *, {READY_BY_ID} AS index_was_ready FROM embeddings_encoder"  # noqa: S608 - no values in it
-_BY_SLUG = f"{_ENCODERS} WHERE slug = %s"
-_ACTIVE = f"{_ENCODERS} WHERE is_active"
-
-
-def encoder_of(slug: str | None) -> Encoder:
-    """The encoder, or the active one. Raises SearchError."""
-    found = list(Encoder.objects.raw(_BY_SLUG, [slug]) if slug else Encoder.objects.raw(_ACTIVE))
-    if found:
-        return found[0]
-    if slug:
-        known = ", ".join(Encoder.objects.values_list("slug", flat=True))
-        raise SearchError(
-            "unknown-encoder",
-            _("There is no encoder “%(slug)s”. There are: %(known)s.") % {"slug": slug, "known": known or "–"},
-        )
-    raise SearchError(
-        "no-active-encoder",
-        _("No encoder serves searches yet. Embed the items and activate the encoder, or choose one here."),
-    )
 
 
 def _query(

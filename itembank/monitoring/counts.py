@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
@@ -99,7 +100,8 @@ def flush() -> None:
     _counts.flush()
 
 
-def _field(metric: str, labels: Sequence[str], bucket: str = "") -> str:
+@cache
+def _field(metric: str, labels: tuple[str, ...], bucket: str = "") -> str:
     return json.dumps([metric, list(labels), bucket], ensure_ascii=False)
 
 
