@@ -31,7 +31,7 @@ Vector = NDArray[np.float32]
 Row = tuple[Any, ...]
 
 SMALL_K = 10
-HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 56, 200
+HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 64, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
 # Under a filter the index is asked in two steps: whether any of the nearest few passes, then for the nearest hundred.
 PROBED = 16
