@@ -8,7 +8,15 @@ from django.db import connection
 
 from embeddings.indexes import MEGABYTE, build_megabytes
 
-SETTINGS = ("server_version", "shared_buffers", "work_mem", "hash_mem_multiplier", "max_connections", "max_wal_size")
+SETTINGS = (
+    "server_version",
+    "shared_buffers",
+    "huge_pages_status",
+    "work_mem",
+    "hash_mem_multiplier",
+    "max_connections",
+    "max_wal_size",
+)
 
 
 def describe_server() -> None:
