@@ -29,7 +29,7 @@ from embeddings.benchmarks.verdicts import Verdicts
 from embeddings.models import Encoder, QueryEncoding
 from embeddings.search import SearchRequest, search
 
-ROUNDS = 5
+ROUNDS = 20
 TIMES_FAISS, TIMES_SCAN = 4.0, 1.0
 HNSW: tuple[type[Hnsw], ...] = (FaissHnsw, Hnswlib)
 PEERS = (NumpyScan.name, *(kind.name for kind in HNSW))
