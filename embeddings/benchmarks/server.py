@@ -35,7 +35,9 @@ def describe_server() -> None:
 
 
 def held_megabytes() -> float:
-    """What the server's processes hold together, memory that they share counted once (proportional set size)."""
+    """What the server's processes hold together, memory that they share counted once (proportional set size, which
+    leaves out huge pages).
+    """
     with connection.cursor() as cursor:
         cursor.execute("SHOW data_directory")
         directory = Path(cursor.fetchone()[0])
