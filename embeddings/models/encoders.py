@@ -50,7 +50,7 @@ class Encoder(models.Model):
     weak_measured_bytes = models.BigIntegerField(null=True, editable=False)
 
     index_was_ready: bool | None = None
-    """Read together with the encoder by a search, which saves it asking; None where it was not."""
+    """Read together with the encoder by a search, for that search alone; None where it was not."""
 
     class Meta:
         verbose_name = _("encoder")

@@ -33,6 +33,7 @@ Row = tuple[Any, ...]
 SMALL_K = 10
 HNSW_CANDIDATES, HNSW_CANDIDATES_LARGE_K = 64, 200
 BIT_CANDIDATES, BIT_CANDIDATES_LARGE_K = 200, 400
+EF_SEARCH_MAX = 1000  # pgvector's
 # Under a filter the index is asked in two steps: whether any of the nearest few passes, then for the nearest hundred.
 PROBED = 16
 LISTED, LISTED_CANDIDATES = 100, 240
@@ -255,7 +256,7 @@ def _candidates(route: Route, k: int) -> int:
     if route is Route.INDEX_FILTERED:
         return LISTED_CANDIDATES
     if route in {Route.BITS, Route.BITS_FILTERED}:
-        return BIT_CANDIDATES if k <= SMALL_K else BIT_CANDIDATES_LARGE_K
+        return BIT_CANDIDATES if k <= SMALL_K else max(k, BIT_CANDIDATES_LARGE_K)
     return HNSW_CANDIDATES if k <= SMALL_K else HNSW_CANDIDATES_LARGE_K
 
 
@@ -272,7 +273,7 @@ def _run(statement: sql.Composed, query: NearestQuery, route: Route, *, candidat
     return binary_rows(
         sql.SQL("SELECT * FROM embeddings_nearest(%(candidates)s, %(may_scan)s, %(statement)s, %(query)s)"),
         {
-            "candidates": candidates,
+            "candidates": min(candidates, EF_SEARCH_MAX),
             "may_scan": route in {Route.EXACT, Route.EXACT_FILTERED},
             "statement": written_out(statement, query.parameters()),
             "query": query.compared(),

@@ -23,5 +23,5 @@ def binary_rows(statement: sql.Composed | sql.SQL, parameters: Mapping[str, Any]
 
 def written_out(statement: sql.Composed, parameters: Mapping[str, Any]) -> str:
     """The statement with its parameters quoted in it."""
-    with connection.cursor() as cursor:
-        return str(cursor.mogrify(statement, parameters))
+    with connection.cursor() as outer, connection.wrap_database_errors:
+        return psycopg.ClientCursor(outer.connection).mogrify(statement, parameters)

@@ -42,7 +42,8 @@ class ItemChangeList(BankChangeList):
         # The page asked for may have led to a better count.
         self.result_count = self.paginator.count
         self.page_num = min(self.page_num, self.paginator.num_pages)
-        if self.paginator.about:
+        # Of what is not filtered both numbers are one; else the page would call it a part.
+        if self.paginator.about or self.full_result_count is not None:
             self.full_result_count = self.result_count
 
 

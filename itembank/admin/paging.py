@@ -15,6 +15,9 @@ from django.utils.translation import gettext as _
 MOST_COUNTED = 10_000
 """Beyond so many rows their number is PostgreSQL's estimate."""
 
+MOST_PAGES = 10**9
+"""More than any table has: addresses may name any number."""
+
 
 class LargeListPaginator(Paginator[Any]):
     """Pages of an ordered queryset. With `by_scan`, finding rows takes a scan of all: the count and the page share one.
@@ -54,8 +57,9 @@ class LargeListPaginator(Paginator[Any]):
         estimate of too few would hide pages. One of too many offers pages that are not there; they are the last one.
         """
         if self.about and str(number).isdecimal() and int(number) >= self.num_pages:
-            self._count_up_to(int(number) * self.per_page + MOST_COUNTED + 1)
-            number = min(int(number), self.num_pages)
+            asked = min(int(number), MOST_PAGES)
+            self._count_up_to(asked * self.per_page + MOST_COUNTED + 1)
+            number = min(asked, self.num_pages)
         return super().validate_number(number)
 
     def page(self, number: int | str) -> Page[Any]:

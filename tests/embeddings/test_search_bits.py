@@ -89,6 +89,12 @@ def test_bits_are_not_scanned_for_an_exact_search_shorter_vectors_or_a_concatena
     assert choose_route(concatenation, MATHS) is Route.EXACT_FILTERED
 
 
+def test_as_many_are_compared_as_are_asked_for(few_are_many: None) -> None:
+    space, vectors = make_space(SIZE), clustered(450, SIZE)
+    fill(space, make_items(450, subject="수학"), vectors)
+    assert len(ask(space, vectors[0], k=450)) == 450
+
+
 def test_part_of_the_dimensions_is_compared_exactly(few_are_many: None) -> None:
     space, items, vectors = make_space(SIZE), make_items(30), clustered(30, SIZE)
     fill(space, items, vectors)

@@ -104,7 +104,7 @@ def test_where_the_estimate_is_too_low_the_list_says_what_was_counted(admin: Cli
 
 
 @pytest.mark.usefixtures("few_are_many")
-@pytest.mark.parametrize("page", ["5", "8", "900"])
+@pytest.mark.parametrize("page", ["5", "8", "900", "1" + "0" * 19, "9" * 400])
 def test_pages_offered_by_too_high_an_estimate_are_the_last_one(admin: Client, page: str) -> None:
     Item.objects.filter(code__gt="C-15").delete()
     listed = admin.get(LIST, {"p": page}).context["cl"]
@@ -115,6 +115,15 @@ def test_pages_offered_by_too_high_an_estimate_are_the_last_one(admin: Client, p
 @pytest.mark.usefixtures("few_are_many")
 def test_on_the_last_page_the_number_of_rows_is_no_estimate(admin: Client) -> None:
     assert _footer(admin.get(LIST, {"p": "8"})).split()[:2] == ["-", "30"]
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("page", ["4", "8"])
+def test_a_list_without_filters_is_never_called_a_part_of_itself(admin: Client, page: str) -> None:
+    Item.objects.filter(code__gt="C-15").delete()
+    response = admin.get(LIST, {"p": page})
+    assert response.context["cl"].full_result_count == response.context["cl"].result_count
+    assert "results (" not in response.content.decode()
 
 
 @pytest.mark.usefixtures("bank")
