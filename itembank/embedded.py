@@ -232,7 +232,7 @@ def _postgres_conf() -> str:
     """Settings for a bank on a shared machine; an HNSW build wants memory, a crash must lose nothing.
 
     An index and the vectors that it leads to should fit into `shared_buffers` together: 2.8 GB for 176,443 of 2,048
-    dimensions. Memory that is never used there is never taken.
+    dimensions. Memory that is never used there is never taken, but where the machine reserves huge pages.
     """
     import psutil
 

@@ -55,14 +55,14 @@ def asked(told: SearchQuery | SearchMark) -> Asked:
         code=code,
         text=text,
         preview=data_uri(preview),
-        link=told.link if short and (item or not code) else "",
+        link=told.link if short and still_there(item, code) else "",
         fields=[] if short else parse_qsl(told.link),
     )
 
 
-def can_be_asked(query: SearchQuery) -> bool:
-    """Whether the item that it asked about, if it did, is still there."""
-    return bool(query.item_id or not query.item_code)
+def still_there(item: Item | int | None, code: str) -> bool:
+    """Whether the item that was asked about by this code, if one was, can be asked about again."""
+    return bool(item or not code)
 
 
 def data_uri(preview: bytes | memoryview | None) -> str:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from embeddings.admin.feedback_reading import MAX_LINK_CHARACTERS, can_be_asked, data_uri
+from embeddings.admin.feedback_reading import MAX_LINK_CHARACTERS, data_uri, still_there
 from embeddings.admin.search_columns import answered, shown_items
 from embeddings.feedback import preview_of, recent_queries
 from embeddings.filter_fields import known_values, matching
@@ -48,7 +48,8 @@ def search_page(request: HttpRequest) -> HttpResponseBase:
     context |= _bank(form) | {"methods": METHODS}
     # A program that asks for the head of a page searches for nothing.
     if valid and request.method != "HEAD" and (form.has_query() or request.method == "POST"):
-        context |= _query(form) | _answer(request, form)
+        context |= _answer(request, form)
+        context |= _query(form, context["answer"].query)
     # After the search, so that it is among them.
     context["recent"] = _recent(person(request))
     return TemplateResponse(request, "embeddings/search.html", context)
@@ -84,18 +85,23 @@ def _recent(user: User) -> list[tuple[SearchQuery, str]]:
     newest: dict[str, SearchQuery] = {}
     for query in recent_queries(user=user, limit=READ):
         newest.setdefault(query.digest, query)
-    return [(query, _address(query.link) if can_be_asked(query) else "") for query in list(newest.values())[:RECENT]]
+    return [
+        (query, _address(query.link) if still_there(query.item_id, query.item_code) else "")
+        for query in list(newest.values())[:RECENT]
+    ]
 
 
 def _bank(form: SearchForm) -> dict[str, Any]:
     return {"has_active": form.models.active is not None, "has_items": Item.objects.exists()}
 
 
-def _query(form: SearchForm) -> dict[str, Any]:
+def _query(form: SearchForm, remembered: SearchQuery | None) -> dict[str, Any]:
+    """The history has made the preview of a picture already, unless the search failed."""
     code = form.cleaned_data["item"]
     item = shown_items().filter(code=code).first() if code and "\x00" not in code else None
     picture = form.cleaned_data["picture"]
-    return {"query_item": item, "query_picture": data_uri(preview_of(picture) if picture else None)}
+    preview = remembered.preview if remembered else preview_of(picture) if picture else None
+    return {"query_item": item, "query_picture": data_uri(preview)}
 
 
 def _answer(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
